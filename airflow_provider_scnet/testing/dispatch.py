@@ -1,0 +1,111 @@
+"""Every request passes here: routing, recording, faults."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from email.message import Message
+from threading import RLock
+from urllib.parse import unquote, urlsplit
+
+from airflow_provider_scnet.testing.faults import FaultPlan
+from airflow_provider_scnet.testing.wire import (
+    FORM_TYPE,
+    Answer,
+    ApiError,
+    RecordedRequest,
+    envelope,
+    media_type,
+    parameters,
+)
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Route:
+    """
+    One call.
+
+    :param method: HTTP verb.
+    :param pattern: the whole path; may have one group.
+    :param call: name of the call; an empty name is neither recorded nor struck by faults.
+    :param handle: takes the request and the group's text.
+    """
+
+    method: str
+    pattern: re.Pattern[str]
+    call: str
+    handle: Callable[[RecordedRequest, str], Answer]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """
+    What the HTTP server is to do.
+
+    :param answer: what to send; None closes the connection without an answer.
+    :param delay: seconds to wait before.
+    """
+
+    answer: Answer | None
+    delay: float
+
+
+class Dispatcher:
+    """
+    Takes each request to its call, one at a time.
+
+    :param routes: the calls there are.
+    :param latency: seconds before each answer, asked for each time.
+    """
+
+    def __init__(self, routes: Sequence[Route], latency: Callable[[], float]) -> None:
+        self.lock = RLock()
+        self.requests: list[RecordedRequest] = []
+        self.faults = FaultPlan({UNKNOWN, *(route.call for route in routes if route.call)})
+        self._routes = routes
+        self._latency = latency
+
+    def reply(self, method: str, target: str, headers: Message, body: bytes) -> Reply:
+        """
+        Work out what is answered to a request.
+
+        :param method: HTTP verb.
+        :param target: path and query as sent.
+        :param headers: header fields.
+        :param body: the body.
+        """
+        path, query = urlsplit(target).path, urlsplit(target).query
+        route, argument = self._route(method, path)
+        text = body.decode(errors="replace")
+        form = parameters(text) if media_type(headers) == FORM_TYPE else {}
+        request = RecordedRequest(route.call, method, path, parameters(query), headers, text, form)
+        with self.lock:
+            if not route.call:
+                return Reply(route.handle(request, argument), 0.0)
+            self.requests.append(request)
+            fault = self.faults.strike(request)
+            answer = _run(route, request, argument) if fault is None or fault.works else None
+        if fault is None:
+            return Reply(answer, self._latency())
+        return Reply(None if fault.drop else fault.answer or answer, self._latency() + fault.latency)
+
+    def _route(self, method: str, path: str) -> tuple[Route, str]:
+        verbs = []
+        for route in self._routes:
+            if match := route.pattern.fullmatch(path):
+                if route.method == method:
+                    return route, unquote("".join(match.groups()))
+                verbs.append(route.method)
+        status = 405 if verbs else 404
+        answer = envelope(str(status), status=status, headers={"Allow": ", ".join(verbs)} if verbs else None)
+        return Route(method, re.compile(""), UNKNOWN, lambda request, argument: answer), ""
+
+
+def _run(route: Route, request: RecordedRequest, argument: str) -> Answer:
+    try:
+        return route.handle(request, argument)
+    except ApiError as error:
+        return envelope(error.code, error.msg)

@@ -1,0 +1,136 @@
+"""The submit call: its many members, and how the emulated job's life follows from its command."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from airflow_provider_scnet.testing.wire import ApiError, RecordedRequest, media_type
+
+REQUIRED = ("CMD_FILE", "SUBMIT_TYPE", "JOB_NAME", "WORK_DIR", "QUEUE", "WALL_TIME", "APPNAME")
+COUNTS = ("NNODE", "NPROC", "PPN")
+WALL_TIME = re.compile(r"(\d+):([0-5]\d):([0-5]\d)")
+SLEEP = re.compile(r"sleep\s+(\d+(?:\.\d+)?)")
+EXIT = re.compile(r"exit\s+(\d+)")
+
+
+@dataclass(frozen=True)
+class Life:
+    """
+    How a submitted job will go.
+
+    :param runtime: seconds until it ends.
+    :param outcome: Slurm's word for the end.
+    :param exit_code: Slurm's ``rc:signal``.
+    """
+
+    runtime: float
+    outcome: str
+    exit_code: str
+
+
+@dataclass(frozen=True)
+class Submission:
+    """
+    A valid submit request.
+
+    :param scheduler_id: scheduler to submit to.
+    :param options: the members of ``mapAppJobInfo`` that are not empty, without their ``GAP_``.
+    :param life: how the job will go.
+    """
+
+    scheduler_id: str
+    options: dict[str, str]
+    life: Life
+
+    @property
+    def nodes(self) -> int:
+        """Number of nodes."""
+        listed = self.options.get("NODE_STRING", "")
+        return int(self.options.get("NNODE", listed.count(",") + 1))
+
+    @property
+    def procs(self) -> int:
+        """Number of cores."""
+        return int(self.options.get("NPROC", self.nodes * int(self.options.get("PPN", 1))))
+
+
+def read_submission(
+    request: RecordedRequest, schedulers: Collection[str], queues: Collection[str]
+) -> Submission:
+    """
+    Check a submit request.
+
+    :param request: the request.
+    :param schedulers: ids that exist.
+    :param queues: queue names that exist.
+    :raises ApiError: what the service would answer.
+    """
+    if media_type(request.headers) != "application/json":
+        raise ApiError("10003")
+    try:
+        content = json.loads(request.body)
+    except ValueError:
+        raise ApiError("10004") from None
+    if not isinstance(content, dict):
+        raise ApiError("10004")
+    scheduler_id, info = content.get("strJobManagerID"), content.get("mapAppJobInfo")
+    if scheduler_id in (None, "") or info is None:
+        raise ApiError("10003")
+    if isinstance(scheduler_id, bool) or str(scheduler_id) not in schedulers or not isinstance(info, dict):
+        raise ApiError("10004")
+    options = _options(info)
+    if options["QUEUE"] not in queues:
+        raise ApiError("815007", f"sbatch: error: invalid partition specified: {options['QUEUE']}")
+    return Submission(str(scheduler_id), options, life_of(options))
+
+
+def _options(info: dict[str, object]) -> dict[str, str]:
+    options: dict[str, str] = {}
+    for name, value in info.items():
+        if not isinstance(value, str):
+            raise ApiError("10004")
+        if value.strip():
+            options[name.removeprefix("GAP_")] = value
+    nodes_given = ("NNODE" in options) + ("NODE_STRING" in options)
+    if nodes_given == 0 or any(name not in options for name in REQUIRED):
+        raise ApiError("10003")
+    counts_good = all(re.fullmatch(r"[1-9]\d*", options.get(name, "1")) for name in COUNTS)
+    if (
+        nodes_given == 2
+        or not counts_good
+        or options["SUBMIT_TYPE"] != "cmd"
+        or not WALL_TIME.fullmatch(options["WALL_TIME"])
+    ):
+        raise ApiError("10004")
+    return options
+
+
+def life_of(options: dict[str, str]) -> Life:
+    """
+    Work out how a job goes.
+
+    It runs as long as its ``sleep`` commands (one second without any), fails if its last command is
+    ``false`` or ``exit N`` with N other than 0, and is stopped by ``GAP_WALL_TIME``.
+
+    :param options: valid members of ``mapAppJobInfo``, without their ``GAP_``.
+    """
+    if not options["WORK_DIR"].startswith("/") or "$" in options["WORK_DIR"]:
+        # Slurm expands nothing there, so the log cannot be opened: seen as 0:53 without any log.
+        return Life(0.0, "FAILED", "0:53")
+    if "\r" in options["CMD_FILE"]:
+        # CRLF line ends were seen to break the script.
+        return Life(1.0, "FAILED", "127:0")
+    steps = [step.strip() for step in re.split(r"[\n;]|&&", options["CMD_FILE"]) if step.strip()]
+    naps = [float(match[1]) for step in steps if (match := SLEEP.fullmatch(step))]
+    runtime = sum(naps) if naps else 1.0
+    hours, minutes, seconds = (int(part) for part in options["WALL_TIME"].split(":"))
+    limit = hours * 3600.0 + minutes * 60 + seconds
+    if runtime > limit:
+        return Life(limit, "TIMEOUT", "0:15")
+    last = steps[-1] if steps else "true"
+    leave = EXIT.fullmatch(last)
+    code = int(leave[1]) % 256 if leave else int(last == "false")
+    return Life(runtime, "FAILED" if code else "COMPLETED", f"{code}:0")

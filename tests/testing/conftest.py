@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_scnet.testing import ScnetEmulator
+
+SCHEDULER = "1638523853"
+
+
+@pytest.fixture
+def scnet() -> Iterator[ScnetEmulator]:
+    with ScnetEmulator(schedulers={SCHEDULER: "Cluster", "2000000000": "Second"}) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def call(scnet: ScnetEmulator) -> Iterator[Callable[..., Any]]:
+    """Make an HPC call with a valid token; returns the envelope."""
+    with requests.Session() as session:
+
+        def send(method: str, path: str, token: str | None = None, **options: Any) -> Any:
+            headers = {"token": scnet.token if token is None else token, **options.pop("headers", {})}
+            url = f"{scnet.url}/hpc/openapi/v2{path}"
+            response = session.request(method, url, headers=headers, timeout=10, **options)
+            assert response.status_code == 200
+            return response.json()
+
+        yield send
+
+
+@pytest.fixture
+def delete(call: Callable[..., Any]) -> Callable[..., Any]:
+    def send(*refs: str, **options: Any) -> Any:
+        return call("DELETE", "/jobs", data={"jobMethod": "5", "strJobInfoMap": ";".join(refs)}, **options)
+
+    return send

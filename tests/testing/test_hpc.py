@@ -1,0 +1,333 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+SCHEDULER = "1638523853"
+INVALID = {"msg": "auth_fail", "code": "10008", "data": "token is invalid"}
+
+
+def ids(answer):
+    return [record["jobId"] for record in answer["data"]["list"]]
+
+
+@pytest.fixture
+def listed(call):
+    def send(**query):
+        return call("GET", "/jobs", params={"strClusterIDList": SCHEDULER, **query})
+
+    return send
+
+
+@pytest.fixture
+def history(scnet, call):
+    def moment(offset):
+        zone = timezone(timedelta(hours=8))
+        return datetime.fromtimestamp(scnet.clock.now() + offset, zone).strftime("%Y-%m-%d %H:%M:%S")
+
+    def send(since=-3600, until=60, **changes):
+        query = {
+            "strClusterNameList": SCHEDULER,
+            "startTime": moment(since),
+            "endTime": moment(until),
+            "timeType": "CUSTOM",
+            "start": 0,
+            "limit": 25,
+            "isQueryByQueueTime": "false",
+            **changes,
+        }
+        return call("GET", "/historyjobs", params=query)
+
+    return send
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        lambda scnet: "",
+        lambda scnet: "nonsense",
+        lambda scnet: scnet.mint_token(lifetime=-1),
+        lambda scnet: scnet.mint_token(clusterId="11113"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/cluster"),
+        ("GET", "/jobs"),
+        ("GET", "/jobs/1"),
+        ("GET", "/historyjobs"),
+        ("DELETE", "/jobs"),
+        ("POST", "/apptemplates/BASIC/BASE/job"),
+    ],
+)
+def test_every_call_checks_the_token(scnet, call, method, path, token):
+    assert call(method, path, token=token(scnet)) == INVALID
+
+
+def test_a_revoked_token(scnet, call):
+    old = scnet.token
+    scnet.revoke(old)
+    assert call("GET", "/cluster", token=old) == INVALID
+    assert call("GET", "/cluster")["code"] == "0"
+
+
+def test_schedulers(call):
+    first, second = call("GET", "/cluster")["data"]
+    assert first == {
+        "JobManagerType": "SLURM",
+        "JobManagerAddr": "10.0.0.1",
+        "id": 1638523853,
+        "text": "Cluster",
+        "JobManagerPort": "9091",
+    }
+    assert second["id"] == 2000000000
+
+
+@pytest.fixture
+def various(scnet):
+    scnet.add_job(name="a")
+    scnet.add_job("PENDING", user="bob", queue="normal")
+    scnet.add_job("FAILED", ended_ago=100)
+    scnet.add_job("COMPLETED", ended_ago=301)
+    scnet.add_job(scheduler_id="2000000000", job_id="5_1")
+
+
+@pytest.mark.usefixtures("various")
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, "101 102 103"),
+        ({"strJobOwner": "", "strJobStat": ""}, "101 102 103"),
+        ({"strJobOwner": "bob"}, "102"),
+        ({"strJobName": "a"}, "101"),
+        ({"strJobId": "103"}, "103"),
+        ({"strJobId": "104"}, ""),
+        ({"strJobId": "5_1"}, ""),
+        ({"strClusterIDList": "2000000000"}, "5_1"),
+        ({"strQueueName": "normal"}, "102"),
+        ({"strJobStat": "statC"}, "103"),
+        ({"strJobStat": "statQ"}, "102"),
+    ],
+)
+def test_the_list(listed, query, expected):
+    answer = listed(**query)
+    assert ids(answer) == expected.split()
+    assert answer["data"]["total"] == len(expected.split())
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({"strClusterIDList": None}, "10003"),
+        ({"strClusterIDList": ""}, "10003"),
+        ({"strClusterIDList": "11112"}, "10004"),
+        ({"start": "-1"}, "10004"),
+        ({"limit": "0"}, "10004"),
+        ({"limit": "many"}, "10004"),
+    ],
+)
+def test_wrong_list_requests(listed, query, code):
+    assert listed(**query)["code"] == code
+
+
+def test_pages(scnet, listed):
+    for _ in range(30):
+        scnet.add_job()
+    assert len(ids(listed())) == 25
+    assert ids(listed(start=28, limit=5)) == ["129", "130"]
+    assert listed(start=30)["data"] == {"total": 30, "list": []}
+    scnet.page_cap, scnet.total_lie = 10, lambda total: total - 1
+    assert len(ids(listed(limit=1000))) == 10
+    assert listed()["data"]["total"] == 29
+
+
+def test_oddities(scnet, listed, history, call):
+    scnet.null_empty_lists = scnet.numeric_ids = scnet.raw_state_in_lists = True
+    assert (listed()["data"], history()["data"]) == (None, None)
+    for job_id in (7, "5_1"):
+        scnet.add_job("FAILED", job_id=job_id)
+    assert ids(listed()) == ids(history()) == [7, "5_1"]
+    assert call("GET", "/jobs/7")["data"]["jobId"] == 7
+    assert listed()["data"]["list"][0]["jobInitAttr"]["JobState"] == "FAILED"
+
+
+@pytest.mark.usefixtures("various")
+@pytest.mark.parametrize(
+    ("job_id", "state"),
+    [
+        ("101", "RUNNING"),
+        ("102", "PENDING"),
+        ("103", "FAILED"),
+        ("104", None),
+        ("5_1", "RUNNING"),
+        ("5%5F1", "RUNNING"),
+        ("999", None),
+        ("history", None),
+    ],
+)
+def test_the_detail(call, job_id, state):
+    answer = call("GET", f"/jobs/{job_id}")
+    assert (answer["code"], answer["msg"]) == ("0", "success")
+    assert (answer["data"] and answer["data"]["jobInitAttr"]["JobState"]) == state
+
+
+@pytest.fixture
+def past(scnet):
+    scnet.add_job("COMPLETED", ended_ago=100, job_id="20", name="a")
+    scnet.add_job("CANCELLED", ended_ago=300, job_id="3", user="bob")
+    scnet.add_job("FAILED", ended_ago=200, job_id="5_1", queue="normal")
+    scnet.add_job("FAILED", ended_ago=3700, runtime=3600, job_id="2")
+    scnet.add_job("TIMEOUT", scheduler_id="2000000000")
+    scnet.add_job("RUNNING")
+
+
+@pytest.mark.usefixtures("past")
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, "20 3 5_1"),
+        ({"since": -4000}, "20 3 5_1 2"),
+        ({"until": -250}, "3"),
+        ({"since": -8000, "until": -3600, "isQueryByQueueTime": "True"}, "2"),
+        ({"jobId": "3"}, "3"),
+        ({"strUser": "bob"}, "3"),
+        ({"jobName": "a"}, "20"),
+        ({"queue": "normal"}, "5_1"),
+        ({"jobState": "statD"}, "5_1"),
+        ({"jobState": "statC"}, "20"),
+        ({"start": 1, "limit": 1}, "3"),
+        ({"orderBy": "jobId"}, "3 5_1 20"),
+        ({"orderBy": "jobId", "sort": "DESC"}, "20 5_1 3"),
+        ({"orderBy": "acctTime", "sort": "ASC"}, "3 5_1 20"),
+        ({"orderBy": "nosuch", "sort": "DESC"}, "20 3 5_1"),
+    ],
+)
+def test_the_history(history, query, expected):
+    assert ids(history(**query)) == expected.split()
+
+
+def test_a_job_is_in_the_history_as_soon_as_it_has_ended(scnet, history):
+    scnet.add_job("COMPLETED")
+    assert ids(history(until=0)) == ["101"]
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        *(({name: None}, "10003") for name in ("strClusterNameList", "startTime", "endTime", "timeType")),
+        *(({name: None}, "10003") for name in ("start", "limit", "isQueryByQueueTime")),
+        ({"strClusterNameList": "1"}, "10004"),
+        ({"startTime": "2024-01-02T03:04:05"}, "10004"),
+        ({"endTime": "2024-01-02 03:04:05\n"}, "10004"),
+        ({"timeType": "DAY"}, "10004"),
+        ({"isQueryByQueueTime": "maybe"}, "10004"),
+    ],
+)
+def test_wrong_history_requests(history, query, code):
+    assert history(**query)["code"] == code
+
+
+def test_deleting(scnet, delete):
+    one, two = scnet.add_job(), scnet.add_job(scheduler_id="2000000000")
+    three, other = scnet.add_job(), scnet.add_job()
+    assert delete(one.ref, two.ref, three.ref, "") == {
+        "code": "0",
+        "msg": "success",
+        "data": {
+            SCHEDULER: f"jobManagerId : {SCHEDULER}, delete the jobs"
+            " [acexample01:101:,acexample01:103:] successfully!",
+            "2000000000": "jobManagerId : 2000000000, delete the jobs [acexample01:102:] successfully!",
+        },
+    }
+    assert [job.state for job in scnet.jobs] == ["CANCELLED", "CANCELLED", "CANCELLED", "RUNNING"]
+    assert (one.deletes, other.deletes) == (1, 0)
+    delete(one.ref)
+    assert one.deletes == 2
+
+
+def test_a_slow_delete(scnet, delete, listed):
+    job = scnet.add_job()
+    scnet.cancel_delay = 60
+    delete(job.ref)
+    assert listed()["data"]["list"][0]["jobStatus"] == "statE"
+    scnet.clock.advance(61)
+    assert listed()["data"]["list"][0]["jobStatus"] == "statC"
+
+
+@pytest.mark.parametrize(
+    "ref", [f"{SCHEDULER},acexample01:999:", f"{SCHEDULER},bob:101:", f"{SCHEDULER},acexample01:102:"]
+)
+def test_jobs_that_cannot_be_deleted_are_answered_like_success(scnet, delete, ref):
+    scnet.add_job(user="bob")
+    scnet.add_job("COMPLETED")
+    answer = delete(ref)
+    assert answer["code"] == "0"
+    assert f"[{ref.partition(',')[2]}] successfully!" in answer["data"][SCHEDULER]
+    assert [job.state for job in scnet.jobs] == ["RUNNING", "COMPLETED"]
+
+
+def test_an_ignored_delete(scnet, delete):
+    job = scnet.add_job()
+    job.ignores_delete = 1
+    assert "successfully" in delete(job.ref)["data"][SCHEDULER]
+    assert job.state == "RUNNING"
+    delete(job.ref)
+    assert (job.state, job.deletes) == ("CANCELLED", 2)
+
+
+@pytest.fixture
+def refused(scnet):
+    jobs = [scnet.add_job(), scnet.add_job(), scnet.add_job(scheduler_id="2000000000")]
+    jobs[1].refused = jobs[2].refused = ("815005", "scheduler silent")
+    return [job.ref for job in jobs]
+
+
+def test_a_refused_job_fails_the_whole_batch(scnet, delete, refused):
+    assert delete(*refused) == {"code": "815005", "msg": "scheduler silent", "data": None}
+    assert all(job.active and job.deletes == 1 for job in scnet.jobs)
+
+
+def test_a_batch_that_fails_in_part(scnet, delete, refused):
+    scnet.refusal = "partial"
+    assert delete(*refused)["data"] == {
+        SCHEDULER: f"jobManagerId : {SCHEDULER}, delete the jobs [acexample01:101:] successfully! 1 failed!",
+        "2000000000": "jobManagerId : 2000000000, 1 failed!",
+    }
+    assert [job.active for job in scnet.jobs] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("method", "jobs", "code"),
+    [
+        (None, f"{SCHEDULER},u:1:", "10003"),
+        ("5", None, "10003"),
+        ("5", "", "10003"),
+        ("55", f"{SCHEDULER},u:1:", "10004"),
+        (["5", "5"], f"{SCHEDULER},u:1:", "10004"),
+        ("5", f"{SCHEDULER},u:1:;1,u:1:", "10004"),
+        *(
+            ("5", text.replace("S", SCHEDULER), "10004")
+            for text in ["S,u:1", "S:u:1:", "S,u:1:;;", ";", "S,u:1:,S,u:2:", "S,u: 1:", "x,u:1:", "S,:1:"]
+        ),
+    ],
+)
+def test_wrong_delete_requests(scnet, call, method, jobs, code):
+    job = scnet.add_job(user="u", job_id=1)
+    form = {"jobMethod": method, "strJobInfoMap": jobs}
+    assert call("DELETE", "/jobs", data=form)["code"] == code
+    assert (job.deletes, job.state) == (0, "RUNNING")
+
+
+def test_only_a_form_body_is_read(scnet, call):
+    form = {"jobMethod": "5", "strJobInfoMap": scnet.add_job().ref}
+    for options in ({"params": form}, {"json": form}, {"data": "jobMethod=5"}):
+        assert call("DELETE", "/jobs", **options)["code"] == "10003"
+
+
+def test_a_thousand_jobs(scnet, delete, listed):
+    refs = [scnet.add_job().ref for _ in range(1000)]
+    assert delete(*refs)["code"] == "0"
+    assert scnet.active_jobs == []
+    assert len(ids(listed(limit=1000))) == 1000

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from airflow_provider_scnet.testing.submit import life_of
+
+PATH = "/apptemplates/BASIC/BASE/job"
+INFO = {
+    "GAP_CMD_FILE": "sleep 30\nsleep 12.5",
+    "GAP_NNODE": "2",
+    "GAP_NODE_STRING": "",
+    "GAP_SUBMIT_TYPE": "cmd",
+    "GAP_JOB_NAME": "demo_1",
+    "GAP_WORK_DIR": "/public/home/acexample01/run1",
+    "GAP_QUEUE": "normal",
+    "GAP_PPN": "4",
+    "GAP_WALL_TIME": "24:00:00",
+    "GAP_APPNAME": "BASE",
+}
+
+
+def body(scheduler: object = 1638523853, **changes: object) -> dict[str, object]:
+    info = {name: value for name, value in {**INFO, **changes}.items() if value is not None}
+    return {"strJobManagerID": scheduler, "mapAppJobInfo": info}
+
+
+def test_a_job_is_submitted_and_runs(scnet, call):
+    assert call("POST", PATH, json=body()) == {"code": "0", "msg": "success", "data": "101"}
+    job = scnet.job(101)
+    assert (job.name, job.queue, job.user) == ("demo_1", "normal", "acexample01")
+    assert (job.nodes, job.procs, job.work_dir) == (2, 8, INFO["GAP_WORK_DIR"])
+    assert job.state == "RUNNING"
+    scnet.clock.advance(43)
+    assert job.state == "COMPLETED"
+
+
+def test_nodes_by_name_and_a_scheduler_as_text(scnet, call):
+    changes = {"GAP_NNODE": "", "GAP_NODE_STRING": "n1,n2,n3", "GAP_PPN": "", "GAP_NPROC": "5"}
+    assert call("POST", PATH, json=body("2000000000", **changes))["code"] == "0"
+    job = scnet.job("101")
+    assert (job.scheduler_id, job.nodes, job.procs) == ("2000000000", 3, 5)
+
+
+def test_a_number_as_id(scnet, call):
+    scnet.numeric_ids = True
+    assert call("POST", PATH, json=body())["data"] == 101
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ([], "10004"),
+        ({"mapAppJobInfo": INFO}, "10003"),
+        ({"strJobManagerID": 1638523853}, "10003"),
+        ({"strJobManagerID": 1638523853, "mapAppJobInfo": []}, "10004"),
+        (body(1), "10004"),
+        (body(True), "10004"),
+        (body(""), "10003"),
+        *((body(**{name: None}), "10003") for name in INFO if name not in ("GAP_NODE_STRING", "GAP_PPN")),
+        *((body(**{name: ""}), "10003") for name in ("GAP_NNODE", "GAP_CMD_FILE")),
+        (body(GAP_NNODE=2), "10004"),
+        (body(GAP_NNODE="0"), "10004"),
+        (body(GAP_PPN="many"), "10004"),
+        (body(GAP_NODE_STRING="n1"), "10004"),
+        (body(GAP_SUBMIT_TYPE="file"), "10004"),
+        (body(GAP_WALL_TIME="1 day"), "10004"),
+        (body(GAP_QUEUE="nosuch"), "815007"),
+    ],
+)
+def test_wrong_requests(scnet, call, content, code):
+    assert call("POST", PATH, json=content)["code"] == code
+    assert scnet.jobs == []
+
+
+def test_the_reason_of_a_rejection(scnet, call):
+    assert "nosuch" in call("POST", PATH, json=body(GAP_QUEUE="nosuch"))["msg"]
+    scnet.queues.add("nosuch")
+    assert call("POST", PATH, json=body(GAP_QUEUE="nosuch"))["code"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "text", "code"),
+    [("application/json", "{", "10004"), ("text/plain", json.dumps(body()), "10003")],
+)
+def test_bodies_that_are_not_json(call, content_type, text, code):
+    assert call("POST", PATH, data=text, headers={"Content-Type": content_type})["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("command", "wall", "life"),
+    [
+        ("hostname", "00:01:00", (1, "COMPLETED", "0:0")),
+        (";", "00:01:00", (1, "COMPLETED", "0:0")),
+        ("sleep 3; sleep 4 && sleep 0.5", "00:01:00", (7.5, "COMPLETED", "0:0")),
+        ("sleep 60", "00:01:00", (60, "COMPLETED", "0:0")),
+        ("sleep 61\nexit 3", "00:01:00", (60, "TIMEOUT", "0:15")),
+        ("sleep 5\nexit 3\n", "00:01:00", (5, "FAILED", "3:0")),
+        ("exit 256", "00:01:00", (1, "COMPLETED", "0:0")),
+        ("false", "00:01:00", (1, "FAILED", "1:0")),
+        ("false\ntrue", "00:01:00", (1, "COMPLETED", "0:0")),
+        ("sleep 5\r\ntrue", "00:01:00", (1, "FAILED", "127:0")),
+        ("sleep 4000", "01:01:01", (3661, "TIMEOUT", "0:15")),
+    ],
+)
+def test_lives(command, wall, life):
+    found = life_of({"CMD_FILE": command, "WALL_TIME": wall, "WORK_DIR": "/public"})
+    assert (found.runtime, found.outcome, found.exit_code) == life
+
+
+@pytest.mark.parametrize("work_dir", ["~/run1", "/public/$USER"])
+def test_a_directory_that_nobody_expands(scnet, call, work_dir):
+    job = scnet.job(call("POST", PATH, json=body(GAP_WORK_DIR=work_dir))["data"])
+    detail = call("GET", f"/jobs/{job.job_id}")["data"]
+    assert (job.state, detail["jobInitAttr"]["ExitCode"]) == ("FAILED", "0:53")
