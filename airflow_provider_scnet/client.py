@@ -1,0 +1,185 @@
+"""One gateway of SCNet's HPC service: one method for each call that is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from urllib.parse import quote as url_quote
+
+from airflow_provider_scnet.exceptions import ScnetError, quote
+from airflow_provider_scnet.jobs import JobRef, to_wire
+from airflow_provider_scnet.transport import Transport
+
+PAGE_SIZE = 100
+SMALLEST_PAGE_CAP = 25
+"""The samples of the documentation ask for 25 records: a shorter page is not one cut by the server."""
+BEIJING = timezone(timedelta(hours=8))
+"""All of SCNet's times are Beijing time without a zone."""
+
+
+@dataclass(frozen=True)
+class JobListing:
+    """
+    A list of jobs, read to its end.
+
+    :param records: one mapping for each job, each with a ``jobId``.
+    :param complete: as many records were read as the service says there are. If not, a job that is missing here
+        may still exist.
+    """
+
+    records: list[Mapping[str, Any]]
+    complete: bool
+
+
+class ScnetClient:
+    """
+    Talk to one HPC gateway with one token. Every method raises :class:`ScnetError` and its subclasses only.
+
+    :param base_url: the gateway, see :func:`airflow_provider_scnet.transport.hpc_base_url`.
+    :param token: the region's token.
+    :param transport: how to send requests.
+    """
+
+    def __init__(self, base_url: str, token: str, transport: Transport | None = None) -> None:
+        self.base_url = base_url
+        self._token = token
+        self._transport = transport or Transport()
+
+    def __repr__(self) -> str:
+        return f"ScnetClient({self.base_url!r}, connection={self._transport.connection!r})"
+
+    def list_schedulers(self) -> dict[str, str]:
+        """Return the schedulers of the region, id -> name (API page list-cluster)."""
+        data = self._call("GET", "/cluster")
+        clusters = [data] if isinstance(data, Mapping) else data
+        if not isinstance(clusters, Sequence) or isinstance(clusters, str):
+            raise self._transport.unusable("GET", self._url("/cluster"), "no list of schedulers")
+        return {
+            str(cluster["id"]).strip(): str(cluster.get("text") or "")
+            for cluster in clusters
+            if isinstance(cluster, Mapping) and cluster.get("id") is not None
+        }
+
+    def list_jobs(self, scheduler_id: str, *, user: str | None = None, job_id: str | None = None) -> JobListing:
+        """
+        Read the live list to its end (API page query-job): active jobs, and those that ended up to 5 minutes ago.
+
+        :param scheduler_id: whose jobs.
+        :param user: only this cluster user's.
+        :param job_id: only this job.
+        """
+        filters = {"strClusterIDList": scheduler_id, "strJobOwner": user, "strJobId": job_id}
+        records: dict[str, Mapping[str, Any]] = {}
+        total = None
+        for page, total in self._pages("/jobs", filters):  # noqa: B007 - the last total counts
+            records.update(page)
+        return JobListing(list(records.values()), total is not None and len(records) >= total)
+
+    def get_job(self, job_id: str) -> Mapping[str, Any] | None:
+        """
+        Read one live job with the scheduler's own attributes (API page query-job-detail).
+
+        :param job_id: the job; the call knows no scheduler, so compare what comes back.
+        :return: the job, or ``None`` if it is not (any more) known.
+        """
+        data = self._call("GET", f"/jobs/{url_quote(job_id, safe='')}")
+        return data if isinstance(data, Mapping) and data else None
+
+    def iter_history(
+        self, scheduler_id: str, *, user: str, since: datetime, until: datetime
+    ) -> Iterator[Mapping[str, Any]]:
+        """
+        Read the jobs that ended between two times, newest id first (API page query-history-job).
+
+        :param scheduler_id: whose jobs.
+        :param user: only this cluster user's.
+        :param since: start of the window, with a time zone.
+        :param until: end of the window, with a time zone.
+        """
+        filters = {
+            "strClusterNameList": scheduler_id,
+            "strUser": user,
+            "startTime": _beijing_time(since),
+            "endTime": _beijing_time(until),
+            "timeType": "CUSTOM",
+            "isQueryByQueueTime": "false",
+            "sort": "DESC",
+            "orderBy": "jobId",
+        }
+        for page, _ in self._pages("/historyjobs", filters):
+            yield from page.values()
+
+    def delete_jobs(self, refs: Sequence[JobRef]) -> dict[str, str]:
+        """
+        Send one batch delete (API page control-job). An answer proves nothing yet: look at the jobs afterwards.
+
+        :param refs: the jobs.
+        :return: scheduler id -> SCNet's sentence; empty if it said nothing.
+        """
+        form = {"jobMethod": "5", "strJobInfoMap": to_wire(refs)}
+        data = self._call("DELETE", "/jobs", data=form)
+        if not isinstance(data, Mapping):
+            return {}
+        return {str(scheduler).strip(): str(text) for scheduler, text in data.items()}
+
+    def submit_job(self, scheduler_id: str, parameters: Mapping[str, Any]) -> str:
+        """
+        Submit a job (API page job). There is no idempotency key: never repeat it blindly.
+
+        :param scheduler_id: where to.
+        :param parameters: the ``GAP_...`` members of ``mapAppJobInfo``; values are sent as text.
+        :return: the job id.
+        """
+        path = "/apptemplates/BASIC/BASE/job"
+        job_info = {name: str(value) for name, value in parameters.items()}
+        data = self._call("POST", path, json={"strJobManagerID": int(scheduler_id), "mapAppJobInfo": job_info})
+        job_id = str(data).strip()
+        if not any(c.isdigit() for c in job_id):
+            raise ScnetError(
+                f"SCNet accepted the job but gave no job id (connection {self._transport.connection}). Look for "
+                f"{quote(job_info.get('GAP_JOB_NAME', ''))!r} in the job list before submitting it again.",
+                data=data,
+            )
+        return job_id
+
+    def _pages(
+        self, path: str, filters: Mapping[str, str | None]
+    ) -> Iterator[tuple[dict[str, Mapping[str, Any]], int | None]]:
+        """
+        Yield (new records by id, total) of each page. The service may cap ``limit`` and misreport ``total``, so the
+        end is where a page brings nothing new, or is too short to have been capped while ``total`` agrees.
+        """
+        seen: set[str] = set()
+        start = 0
+        while True:
+            data = self._call("GET", path, params={**filters, "start": str(start), "limit": str(PAGE_SIZE)})
+            listed, total = self._page(path, data)
+            page = {str(r["jobId"]).strip(): r for r in listed if isinstance(r, Mapping) and r.get("jobId") is not None}
+            new = {job_id: record for job_id, record in page.items() if job_id not in seen}
+            seen.update(new)
+            yield new, total
+            start += len(listed)
+            if not new or (len(listed) < SMALLEST_PAGE_CAP and len(seen) >= (total or 0)):
+                return
+
+    def _page(self, path: str, data: Any) -> tuple[list[Any], int | None]:
+        if data is None:
+            return [], None
+        if isinstance(data, list):
+            return data, None
+        if not isinstance(data, Mapping) or not isinstance(data.get("list", []), list | None):
+            raise self._transport.unusable("GET", self._url(path), "no list of jobs")
+        total = str(data.get("total")).strip()
+        return data.get("list") or [], int(total) if total.isdecimal() else None
+
+    def _call(self, method: str, path: str, **content: Any) -> Any:
+        return self._transport.request(method, self._url(path), headers={"token": self._token}, **content)
+
+    def _url(self, path: str) -> str:
+        return f"{self.base_url}/openapi/v2{path}"
+
+
+def _beijing_time(moment: datetime) -> str:
+    return moment.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M:%S")

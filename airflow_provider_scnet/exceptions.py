@@ -1,0 +1,234 @@
+"""SCNet's error codes, and one exception class for each way Airflow should react to them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+if TYPE_CHECKING:
+    from airflow_provider_scnet.report import DeletionReport
+
+QUOTE_LIMIT = 200
+"""Characters of an answer that an error message quotes at most."""
+
+
+class ScnetError(AirflowException):
+    """
+    Something went wrong with SCNet; the task's own retries apply.
+
+    Raised as itself for a code nobody has documented: failing at once is only for what a retry surely
+    cannot help.
+
+    :param message: what happened, to which job or connection, and what to do.
+    :param code: SCNet's code (or the HTTP status when there was no envelope), as text.
+    :param msg: SCNet's ``msg``.
+    :param data: SCNet's ``data``, of whatever type.
+    :param call: verb and path, e.g. ``DELETE /hpc/openapi/v2/jobs``.
+    """
+
+    report: DeletionReport | None = None
+    """What a deletion had already done when this error ended it."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        msg: str | None = None,
+        data: Any = None,
+        call: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.msg = msg
+        self.data = data
+        self.call = call
+
+
+class ScnetTransientError(ScnetError):
+    """
+    The service or the way to it failed; the same call may succeed later.
+
+    :param retry_after: seconds the service asked us to wait (``Retry-After``), if it did.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None, **kwargs: Any) -> None:
+        super().__init__(message, **kwargs)
+        self.retry_after = retry_after
+
+
+class ScnetJobsNotDeletedError(ScnetError):
+    """The deadline passed and some jobs were not seen to end; ``report.left`` names them."""
+
+
+class ScnetPermanentError(ScnetError, AirflowFailException):
+    """A retry cannot help: the task fails now, whatever its ``retries``."""
+
+
+class ScnetRequestError(ScnetPermanentError):
+    """What was asked is wrong: a parameter, an address, a field of the Connection."""
+
+
+class ScnetAddressError(ScnetRequestError):
+    """What answered is not the HPC gateway: unknown path, wrong verb or a redirect."""
+
+
+class ScnetCredentialError(ScnetPermanentError):
+    """The token is missing, wrong or expired."""
+
+
+class ScnetPermissionError(ScnetPermanentError):
+    """The credential is valid but lacks the right to this call."""
+
+
+class ScnetAccountError(ScnetPermanentError):
+    """The account is frozen or stopped: a matter for the platform's billing or support."""
+
+
+class ScnetSubmitRejectedError(ScnetPermanentError):
+    """The scheduler rejected the submission (queue, QOS, memory, wall time, ...)."""
+
+
+class ScnetJobReferenceError(ScnetPermanentError, ValueError):
+    """What was given as ``jobs`` is not a job reference; nothing was sent."""
+
+
+@dataclass(frozen=True)
+class ErrorCode:
+    """
+    One row of the service's error table.
+
+    :param code: as on the wire.
+    :param label: the official Chinese label.
+    :param meaning: the same in English.
+    :param remedy: what the reader of the error should do.
+    :param error_class: the exception that stands for it.
+    """
+
+    code: str
+    label: str
+    meaning: str
+    remedy: str
+    error_class: type[ScnetError]
+
+
+_LOOK_FIRST = "The effect is unknown: look at the jobs before sending it again (deleting does so by itself)."
+_NOT_A_JOB_CODE = "Not a code of job calls: check that `host` is the HPC gateway."
+_BASE_URL = "Check `host` of the Connection: it must be the region's HPC gateway, with or without `/hpc` at the end."
+
+ERROR_CODES: dict[str, ErrorCode] = {
+    row.code: row
+    for row in (
+        ErrorCode(
+            "10001",
+            "内部错误",
+            "internal error",
+            "Usually passes. If it stays, check that the token is a region's, not the platform's.",
+            ScnetTransientError,
+        ),
+        ErrorCode(
+            "10003",
+            "参数不全",
+            "parameter missing",
+            "The request did not arrive complete: a proxy may drop the body of DELETE requests.",
+            ScnetRequestError,
+        ),
+        ErrorCode(
+            "10004",
+            "参数无效",
+            "invalid parameter",
+            "Check scheduler id, cluster user and job id.",
+            ScnetRequestError,
+        ),
+        ErrorCode(
+            "10007",
+            "用户已被冻结",
+            "user frozen",
+            "Recharge or unfreeze the account on the platform; a new token does not help.",
+            ScnetAccountError,
+        ),
+        ErrorCode(
+            "10008",
+            "权限不足",
+            "token invalid, expired or of another region",
+            "Store a current token of this gateway's region in the Connection's password.",
+            ScnetCredentialError,
+        ),
+        ErrorCode(
+            "10009",
+            "没有权限访问接口",
+            "no permission for this call",
+            "Ask the owner of the account to grant the right to manage jobs.",
+            ScnetPermissionError,
+        ),
+        ErrorCode("10010", "文件校验失败", "file check failed", _NOT_A_JOB_CODE, ScnetRequestError),
+        ErrorCode("10011", "文件过大", "file too large", _NOT_A_JOB_CODE, ScnetRequestError),
+        ErrorCode("10012", "连接中断", "connection interrupted", _LOOK_FIRST, ScnetTransientError),
+        ErrorCode("10013", "操作超时", "operation timed out", _LOOK_FIRST, ScnetTransientError),
+        ErrorCode("10014", "配额设置失败", "quota setting failed", _NOT_A_JOB_CODE, ScnetRequestError),
+        ErrorCode(
+            "815005",
+            "作业提交失败(调度系统没返回)",
+            "the scheduler did not answer",
+            _LOOK_FIRST,
+            ScnetTransientError,
+        ),
+        ErrorCode(
+            "815007",
+            "作业提交失败(调度系统sbatch失败)",
+            "the scheduler rejected the job (sbatch)",
+            "Correct queue, QOS, memory, cores or wall time as SCNet's text says.",
+            ScnetSubmitRejectedError,
+        ),
+        ErrorCode("404", "路径不存在", "unknown path", _BASE_URL, ScnetAddressError),
+        ErrorCode("405", "请求方法不允许", "verb not allowed", _BASE_URL, ScnetAddressError),
+    )
+}
+"""Every code that a job call is documented or known to answer (delete page; field reports for 404, 405)."""
+
+
+def error_from_code(
+    code: str, *, msg: str | None, data: Any, call: str, connection: str, retry_after: float | None = None
+) -> ScnetError:
+    """
+    Build the exception for an envelope whose ``code`` is not ``"0"``.
+
+    :param code: the envelope's code as text.
+    :param msg: the envelope's ``msg``.
+    :param data: the envelope's ``data``.
+    :param call: verb and path.
+    :param connection: the Airflow connection id, for the message.
+    :param retry_after: seconds from a ``Retry-After`` header, if there was one.
+    """
+    row = ERROR_CODES.get(code)
+    if row is None:
+        row = ErrorCode(
+            code,
+            "未知错误码",
+            "undocumented code",
+            "If a retry does not help, ask SCNet's support.",
+            ScnetError,
+        )
+    said = "; ".join(quote(part) for part in (msg, data) if isinstance(part, str) and part.strip())
+    message = (
+        f"[{quote(code, 20)}] {row.label} · {row.meaning} ({call}, connection {connection})."
+        f"{f' SCNet said: {said}.' if said else ''} {row.remedy}"
+    )
+    details: dict[str, Any] = {"code": code, "msg": msg, "data": data, "call": call}
+    if issubclass(row.error_class, ScnetTransientError):
+        details["retry_after"] = retry_after
+    return row.error_class(message, **details)
+
+
+def quote(text: object, limit: int = QUOTE_LIMIT) -> str:
+    """
+    Make foreign text fit for one log line: no line breaks, no control characters, bounded.
+
+    :param text: what to quote.
+    :param limit: the most characters to keep.
+    """
+    flat = re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", str(text)).strip()
+    return flat if len(flat) <= limit else f"{flat[:limit]}…"

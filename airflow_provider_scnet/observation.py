@@ -1,0 +1,168 @@
+"""What state jobs are in: seen in lists, a page at a time, and in detail only where a list leaves a doubt."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_scnet.exceptions import ScnetRequestError
+from airflow_provider_scnet.jobs import NOT_LISTED, JobRef, JobState, Phase, concerns
+
+if TYPE_CHECKING:
+    from airflow_provider_scnet.client import JobListing, ScnetClient
+
+SINGLE_LOOKUPS = 20
+"""Jobs that one look asks for one by one at most; the rest waits for the next look."""
+HISTORY_WINDOW = timedelta(days=30)
+_UNCONFIRMED = JobState(Phase.DOUBTFUL)
+
+
+def group_by(refs: Iterable[JobRef], part: str) -> dict[str, list[JobRef]]:
+    """
+    Group references, keeping their order.
+
+    :param refs: the references.
+    :param part: ``scheduler_id`` or ``user``.
+    """
+    groups: dict[str, list[JobRef]] = defaultdict(list)
+    for ref in refs:
+        groups[getattr(ref, part)].append(ref)
+    return groups
+
+
+def look(client: ScnetClient, scheduler_id: str, refs: Sequence[JobRef]) -> dict[JobRef, JobState]:
+    """
+    Look at jobs of one scheduler in its live list, one listing for each user.
+
+    A state that is no proof of an end is cleared up with the job's detail, for some jobs in each look.
+
+    :param client: how to ask.
+    :param scheduler_id: the scheduler.
+    :param refs: its jobs.
+    :return: a state for each; ``NOT_LISTED`` where the list does not have the job.
+    """
+    states: dict[JobRef, JobState] = {}
+    doubtful: list[JobRef] = []
+    for user, of_user in group_by(refs, "user").items():
+        listed = _Index(client.list_jobs(scheduler_id, user=user))
+        states.update((ref, listed.state_of(ref)) for ref in of_user)
+        doubtful += [ref for ref in of_user if states[ref].phase is Phase.DOUBTFUL and listed.has_just(ref)]
+    for ref in doubtful[:SINGLE_LOOKUPS]:
+        states[ref] = _in_detail(client, ref) or states[ref]
+    return states
+
+
+def confirm_absent(client: ScnetClient, scheduler_id: str, refs: Sequence[JobRef]) -> dict[JobRef, JobState]:
+    """
+    Make sure that jobs missing from their users' lists are really not there: a wrong user or scheduler, another
+    region's token or a list that was cut short must never look like a job that is gone.
+
+    :param client: how to ask.
+    :param scheduler_id: the scheduler.
+    :param refs: jobs of it that :func:`look` did not find.
+    :return: ``NOT_LISTED`` only where that is sure; else what the job is listed as, or a doubt.
+    :raises ScnetRequestError: if the gateway has no such scheduler.
+    """
+    schedulers = client.list_schedulers()
+    if scheduler_id not in schedulers:
+        raise ScnetRequestError(
+            f"scheduler_id={scheduler_id!r} is none of this gateway's ({', '.join(schedulers) or 'none'}), so its jobs "
+            f"cannot be seen. Check the reference, and that `host` and token are of the region the jobs run in."
+        )
+    if len(refs) > SINGLE_LOOKUPS:
+        listing = client.list_jobs(scheduler_id)
+        if listing.complete:
+            listed = _Index(listing)
+            return {ref: listed.state_of(ref) for ref in refs}
+    alone = {
+        ref: _Index(client.list_jobs(scheduler_id, job_id=ref.job_id)).state_of(ref) for ref in refs[:SINGLE_LOOKUPS]
+    }
+    return {ref: alone.get(ref, _UNCONFIRMED) for ref in refs}
+
+
+def find_in_history(client: ScnetClient, refs: Sequence[JobRef], now: datetime) -> dict[JobRef, JobState]:
+    """
+    Look for jobs among those that ended in the last 30 days.
+
+    :param client: how to ask.
+    :param refs: jobs, of any schedulers.
+    :param now: the present, with a time zone.
+    :return: the jobs that were found.
+    """
+    found: dict[JobRef, JobState] = {}
+    for scheduler_id, of_scheduler in group_by(refs, "scheduler_id").items():
+        for user, of_user in group_by(of_scheduler, "user").items():
+            wanted = {ref.job_id: ref for ref in of_user}
+            history = client.iter_history(
+                scheduler_id, user=user, since=now - HISTORY_WINDOW, until=now + timedelta(days=1)
+            )
+            for record in history:
+                if ref := wanted.pop(_id_of(record), None):
+                    found[ref] = JobState.from_record(record)
+                if not wanted:
+                    break
+    return found
+
+
+def current_states(client: ScnetClient, refs: Sequence[JobRef]) -> dict[JobRef, JobState]:
+    """
+    Tell the states of jobs: from the live lists, else from the history, else ``NOT_LISTED``.
+
+    :param client: how to ask.
+    :param refs: jobs, of any schedulers.
+    """
+    states: dict[JobRef, JobState] = {}
+    for scheduler_id, of_scheduler in group_by(refs, "scheduler_id").items():
+        states.update(look(client, scheduler_id, of_scheduler))
+    absent = [ref for ref, state in states.items() if state.phase is Phase.NOT_LISTED]
+    if absent:
+        states.update(find_in_history(client, absent, datetime.now(UTC)))
+    return {ref: states[ref] for ref in refs}
+
+
+def _in_detail(client: ScnetClient, ref: JobRef) -> JobState | None:
+    """The detail call knows no scheduler: what it shows counts only if it is our user's job with the scheduler's word."""
+    record = client.get_job(ref.job_id)
+    if record is None or _id_of(record) != ref.job_id:
+        return None
+    state = JobState.from_record(record)
+    return state if state.word and state.owner in ("", ref.user) else None
+
+
+def _id_of(record: Mapping[str, Any]) -> str:
+    return str(record.get("jobId") or "").strip()
+
+
+class _Index:
+    """A listing, arranged so that a job, its array members and its array are found without a search."""
+
+    def __init__(self, listing: JobListing) -> None:
+        self._by_id = {_id_of(record): record for record in listing.records}
+        self._by_array: dict[str, list[str]] = defaultdict(list)
+        for job_id in self._by_id:
+            self._by_array[_array_of(job_id)].append(job_id)
+
+    def state_of(self, ref: JobRef) -> JobState:
+        """Return the least finished state of all entries that speak of the job."""
+        states = [JobState.from_record(self._by_id[job_id]) for job_id in self._entries(ref.job_id)]
+        for phase in (Phase.ACTIVE, Phase.DOUBTFUL, Phase.ENDED):
+            for state in states:
+                if state.phase is phase:
+                    return state
+        return NOT_LISTED
+
+    def has_just(self, ref: JobRef) -> bool:
+        """Tell whether the job is listed as itself, not as an array's members or rest."""
+        return list(self._entries(ref.job_id)) == [ref.job_id]
+
+    def _entries(self, job_id: str) -> Iterator[str]:
+        if "_" in job_id and job_id in self._by_id:
+            yield job_id
+        else:
+            yield from (entry for entry in self._by_array[_array_of(job_id)] if concerns(entry, job_id))
+
+
+def _array_of(job_id: str) -> str:
+    return job_id.partition("_")[0]
