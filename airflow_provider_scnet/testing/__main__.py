@@ -17,7 +17,11 @@ SCNet emulator
   token  {token}
   jobs   {url}/  (in a browser)
 
+With a token:
 export AIRFLOW_CONN_SCNET_DEFAULT='{connection}'
+
+With AK/SK, which renew it:
+export AIRFLOW_CONN_SCNET_AKSK='{aksk}'
 
 Ctrl-C stops it."""
 
@@ -43,7 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         _on_signals(signal.default_int_handler)
         if not _start(emulator, options.port):
             return 1
-        ready = READY.format(url=emulator.url, token=emulator.token, connection=emulator.connection())
+        ready = READY.format(
+            url=emulator.url,
+            token=emulator.token,
+            connection=emulator.connection(),
+            aksk=emulator.aksk_connection(),
+        )
         print(ready, flush=True)
         Event().wait()
     except KeyboardInterrupt:

@@ -10,15 +10,7 @@ from threading import RLock
 from urllib.parse import unquote, urlsplit
 
 from airflow_provider_scnet.testing.faults import FaultPlan
-from airflow_provider_scnet.testing.wire import (
-    FORM_TYPE,
-    Answer,
-    ApiError,
-    RecordedRequest,
-    envelope,
-    media_type,
-    parameters,
-)
+from airflow_provider_scnet.testing.wire import Answer, ApiError, RecordedRequest, envelope, recorded
 
 UNKNOWN = "unknown"
 
@@ -32,12 +24,14 @@ class Route:
     :param pattern: the whole path; may have one group.
     :param call: name of the call; an empty name is neither recorded nor struck by faults.
     :param handle: takes the request and the group's text.
+    :param region: region whose gateway this is; empty for the platform.
     """
 
     method: str
     pattern: re.Pattern[str]
     call: str
     handle: Callable[[RecordedRequest, str], Answer]
+    region: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,46 +49,56 @@ class Reply:
 
 class Dispatcher:
     """
-    Takes each request to its call, one at a time.
+    Takes each request to its call, one at a time, whichever door it comes through.
 
-    :param routes: the calls there are.
     :param latency: seconds before each answer, asked for each time.
     """
 
-    def __init__(self, routes: Sequence[Route], latency: Callable[[], float]) -> None:
+    def __init__(self, latency: Callable[[], float]) -> None:
         self.lock = RLock()
         self.requests: list[RecordedRequest] = []
-        self.faults = FaultPlan({UNKNOWN, *(route.call for route in routes if route.call)})
-        self._routes = routes
+        self.signatures: set[str] = set()
+        self.faults = FaultPlan({UNKNOWN})
+        self._routes: dict[str, list[Route]] = {}
         self._latency = latency
 
-    def reply(self, method: str, target: str, headers: Message, body: bytes) -> Reply:
+    def add(self, door: str, routes: Sequence[Route]) -> None:
+        """
+        Serve calls.
+
+        :param door: where they can be reached.
+        :param routes: the calls.
+        """
+        self._routes.setdefault(door, []).extend(routes)
+        self.faults.calls.update(route.call for route in routes if route.call)
+
+    def reply(self, door: str, method: str, target: str, headers: Message, body: bytes) -> Reply:
         """
         Work out what is answered to a request.
 
+        :param door: where it arrived.
         :param method: HTTP verb.
         :param target: path and query as sent.
         :param headers: header fields.
         :param body: the body.
         """
-        path, query = urlsplit(target).path, urlsplit(target).query
-        route, argument = self._route(method, path)
-        text = body.decode(errors="replace")
-        form = parameters(text) if media_type(headers) == FORM_TYPE else {}
-        request = RecordedRequest(route.call, method, path, parameters(query), headers, text, form)
+        route, argument = self._route(door, method, urlsplit(target).path)
+        request = recorded(route.call, method, target, headers, body, region=route.region)
         with self.lock:
             if not route.call:
                 return Reply(route.handle(request, argument), 0.0)
             self.requests.append(request)
+            if signature := headers.get("signature"):
+                self.signatures.add(signature)
             fault = self.faults.strike(request)
             answer = _run(route, request, argument) if fault is None or fault.works else None
         if fault is None:
             return Reply(answer, self._latency())
         return Reply(None if fault.drop else fault.answer or answer, self._latency() + fault.latency)
 
-    def _route(self, method: str, path: str) -> tuple[Route, str]:
+    def _route(self, door: str, method: str, path: str) -> tuple[Route, str]:
         verbs = []
-        for route in self._routes:
+        for route in self._routes[door]:
             if match := route.pattern.fullmatch(path):
                 if route.method == method:
                     return route, unquote("".join(match.groups()))
@@ -108,4 +112,4 @@ def _run(route: Route, request: RecordedRequest, argument: str) -> Answer:
     try:
         return route.handle(request, argument)
     except ApiError as error:
-        return envelope(error.code, error.msg)
+        return envelope(error.code, error.msg, error.data)

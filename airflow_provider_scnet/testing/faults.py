@@ -52,11 +52,11 @@ class FaultPlan:
     """
     The faults planned for an emulator.
 
-    :param calls: names of the calls there are.
+    :param calls: names of the calls there are; more may be added to :attr:`calls`.
     """
 
     def __init__(self, calls: Collection[str]) -> None:
-        self._calls = {*calls, "*"}
+        self.calls = {*calls, "*"}
         self._faults: list[Fault] = []
 
     def add(
@@ -85,8 +85,9 @@ class FaultPlan:
         With nothing but ``latency`` the real answer comes, late. The work is done before the waiting, so a
         client that gives up finds it done.
 
-        :param call: ``clusters``, ``list``, ``detail``, ``history``, ``delete``, ``submit``, ``unknown``
-            (paths and verbs that do not exist) or ``*``.
+        :param call: ``tokens``, ``state``, ``renew``, ``center``, ``user``; ``clusters``, ``list``,
+            ``detail``, ``history``, ``delete``, ``submit``; ``unknown`` (paths and verbs that do not exist);
+            or ``*``.
         :param code: code of the envelope to answer with.
         :param msg: its text; by default the one known for the code.
         :param data: its data; by default what is known for the code, else null.
@@ -102,8 +103,8 @@ class FaultPlan:
         :param effect: do the real work; only the answer is replaced or lost.
         :param when: only for requests for which this is true.
         """
-        if call not in self._calls:
-            raise ValueError(f"no call {call!r}, only {sorted(self._calls)}")
+        if call not in self.calls:
+            raise ValueError(f"no call {call!r}, only {sorted(self.calls)}")
         extra = dict(headers or {})
         answer: Answer | None = None
         if redirect is not None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
-from airflow_provider_scnet.testing.cluster import Cluster, Job
+from airflow_provider_scnet.testing.behaviour import Behaviour
+from airflow_provider_scnet.testing.cluster import Job
 from airflow_provider_scnet.testing.dispatch import Route
 from airflow_provider_scnet.testing.records import (
     Record,
@@ -18,6 +18,7 @@ from airflow_provider_scnet.testing.records import (
     live_code,
     raw_attributes,
 )
+from airflow_provider_scnet.testing.regions import Region
 from airflow_provider_scnet.testing.submit import read_submission
 from airflow_provider_scnet.testing.tokens import Claims, TokenOffice
 from airflow_provider_scnet.testing.wire import (
@@ -40,33 +41,6 @@ HISTORY_REQUIRED = (
 MAP_ENTRY = re.compile(r"(\d+),([^,:;\s]+):([^,:;\s]+):")
 
 
-@dataclass(eq=False, repr=False)
-class Behaviour:
-    """
-    Which of the possible SCNets this one is; may be changed at any time.
-
-    :param latency: seconds before each answer.
-    :param cancel_delay: seconds on the clock in COMPLETING before a deleted job is CANCELLED.
-    :param queues: queues that accept jobs.
-    :param refusal: ``whole``: a refused job makes its whole batch fail; ``partial``: only itself.
-    :param page_cap: the most records one answer holds, whatever ``limit`` asks for.
-    :param total_lie: real total -> reported total.
-    :param numeric_ids: job ids that look like numbers are JSON numbers.
-    :param raw_state_in_lists: records of the live list carry ``jobInitAttr`` too.
-    :param null_empty_lists: an empty list is answered with data null.
-    """
-
-    latency: float = 0.0
-    cancel_delay: float = 0.0
-    queues: set[str] = field(default_factory=lambda: {"debug", "normal"})
-    refusal: Literal["whole", "partial"] = "whole"
-    page_cap: int | None = None
-    total_lie: Callable[[int], int] | None = None
-    numeric_ids: bool = False
-    raw_state_in_lists: bool = False
-    null_empty_lists: bool = False
-
-
 @dataclass(frozen=True)
 class Call:
     """
@@ -86,15 +60,14 @@ class HpcGateway:
     """
     The HPC gateway of one region.
 
-    :param region_id: region whose tokens are good here.
-    :param cluster: the region's jobs.
+    :param region: the region; only its tokens are good here.
     :param tokens: checks tokens.
     :param behaviour: how it behaves where SCNet's documentation leaves room.
     """
 
-    def __init__(self, region_id: str, cluster: Cluster, tokens: TokenOffice, behaviour: Behaviour) -> None:
-        self._region_id = region_id
-        self._cluster = cluster
+    def __init__(self, region: Region, tokens: TokenOffice, behaviour: Behaviour) -> None:
+        self._region = region
+        self._cluster = region.cluster
         self._tokens = tokens
         self._behaviour = behaviour
 
@@ -114,15 +87,17 @@ class HpcGateway:
         ]
         base = re.escape(f"{prefix}/openapi/v2")
         return [
-            Route(verb, re.compile(base + path), name, self._guarded(work))
+            Route(verb, re.compile(base + path), name, self._guarded(work), self._region.region_id)
             for verb, path, name, work in calls
         ]
 
     def _guarded(self, work: Callable[[Call], object]) -> Callable[[RecordedRequest, str], Answer]:
         def handle(request: RecordedRequest, argument: str) -> Answer:
-            claims = self._tokens.check(request.headers.get("token"), self._region_id)
+            claims = self._tokens.check(request.headers.get("token"), self._region.region_id)
             if claims is None:
                 raise ApiError("10008")
+            if self._region.stopped:
+                raise ApiError(self._behaviour.stopped_code)
             return envelope("0", data=work(Call(request, claims, argument)))
 
         return handle

@@ -17,6 +17,7 @@ from airflow_provider_scnet.testing.dispatch import Reply
 from airflow_provider_scnet.testing.wire import Answer
 
 HOST = "127.0.0.1"
+Respond = Callable[[str, str, Message, bytes], Reply]
 PHRASES = {int(status): status.phrase for status in HTTPStatus}
 
 
@@ -33,7 +34,7 @@ class HttpServer(ThreadingHTTPServer):
     request_queue_size = 128
     allow_reuse_port = False  # a second server on the same port must fail, not share it
 
-    def __init__(self, port: int, respond: Callable[[str, str, Message, bytes], Reply]) -> None:
+    def __init__(self, port: int, respond: Respond) -> None:
         super().__init__((HOST, port), _Handler)
         self.respond = respond
         self.stopping = Event()
@@ -84,6 +85,43 @@ class HttpServer(ThreadingHTTPServer):
         """
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
+
+
+class Listener:
+    """
+    A server that can be stopped and started again on the same port.
+
+    :param respond: takes verb, target, header fields and body; returns what to do.
+    :param port: port to listen on; 0 for any free one.
+    """
+
+    def __init__(self, respond: Respond, port: int = 0) -> None:
+        self.server: HttpServer | None = None
+        self._respond = respond
+        self._port = port
+
+    def start(self) -> None:
+        """
+        Begin to serve, unless it does already.
+
+        :raises OSError: the port is in use.
+        """
+        if self.server is None:
+            self.server = HttpServer(self._port, self._respond)
+            self._port = self.server.server_port
+
+    def stop(self) -> None:
+        """Stop serving and close all connections."""
+        if self.server is not None:
+            self.server.stop()
+            self.server = None
+
+    @property
+    def url(self) -> str:
+        """Base URL; known once it has been started."""
+        if not self._port:
+            raise RuntimeError("the emulator has not been started")
+        return f"http://{HOST}:{self._port}"
 
 
 class _Handler(BaseHTTPRequestHandler):

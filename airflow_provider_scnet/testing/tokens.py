@@ -1,4 +1,4 @@
-"""Region tokens: HS256 JWTs with SCNet's claims, made and checked."""
+"""Region and platform tokens: HS256 JWTs with SCNet's claims, made and checked."""
 
 from __future__ import annotations
 
@@ -12,6 +12,20 @@ from airflow_provider_scnet.testing.cluster import Clock
 
 Claims = dict[str, str]
 
+#: ``clusterId`` of the platform's entry in the list of tokens.
+PLATFORM_ID = "0"
+#: ``computeUser`` of platform tokens. Only this tells them apart: their ``clusterId`` may be a region's.
+PLATFORM_USER = "root"
+
+
+def audience(claims: Claims) -> str:
+    """
+    Return whom a token is for: a region id, or ``0`` for the platform.
+
+    :param claims: the token's claims.
+    """
+    return PLATFORM_ID if claims["computeUser"] == PLATFORM_USER else claims["clusterId"]
+
 
 class TokenOffice:
     """
@@ -19,8 +33,8 @@ class TokenOffice:
 
     :param clock: decides what has expired.
     :param user: platform login name.
-    :param compute_user: cluster user.
-    :param region_id: region the tokens are for.
+    :param compute_user: cluster user of the tokens, unless told otherwise.
+    :param region_id: region the tokens are for, unless told otherwise.
     :param lifetime: seconds a token is valid, unless told otherwise.
     """
 
@@ -28,7 +42,7 @@ class TokenOffice:
         self.lifetime = lifetime
         self._clock = clock
         self._key = secrets.token_bytes(32)
-        self._issued: set[str] = set()
+        self._issued: dict[str, str] = {}
         self._revoked: set[str] = set()
         self._claims: Claims = {
             "computeUser": compute_user,
@@ -55,8 +69,13 @@ class TokenOffice:
         while token in self._issued and "expireTime" not in claims:
             expires += 1
             token = self._encode({**self._claims, **claims, "expireTime": str(expires)})
-        self._issued.add(token)
+        self._issued[token] = audience({**self._claims, **claims})
         return token
+
+    @property
+    def issued(self) -> set[str]:
+        """All tokens ever issued."""
+        return set(self._issued)
 
     def revoke(self, token: str) -> None:
         """
@@ -66,12 +85,30 @@ class TokenOffice:
         """
         self._revoked.add(token)
 
+    def revoke_all(self, holder: str) -> None:
+        """
+        Make all tokens invalid that have been issued for a region so far.
+
+        :param holder: region id, or ``0`` for the platform.
+        """
+        self._revoked.update(token for token, whose in list(self._issued.items()) if whose == holder)
+
     def check(self, token: str | None, region_id: str) -> Claims | None:
         """
         Return a token's claims, or None if it is not good here and now.
 
         :param token: value of the ``token`` header.
         :param region_id: region that asks.
+        """
+        claims = self.inspect(token)
+        return claims if claims is not None and audience(claims) == region_id else None
+
+    def inspect(self, token: str | None, grace: float = 0.0) -> Claims | None:
+        """
+        Return a token's claims, or None if it is no good anywhere.
+
+        :param token: value of the ``token`` header.
+        :param grace: seconds for which it may have expired.
         """
         if not token or token in self._revoked:
             return None
@@ -81,8 +118,8 @@ class TokenOffice:
         # The signature is ours, so what it covers is well-formed, whatever the claims say.
         claims: Claims = json.loads(_unpack(head.rpartition(".")[2]))
         expires = claims["expireTime"]
-        alive = expires.isdecimal() and int(expires) > self._clock.now() * 1000
-        return claims if alive and claims["clusterId"] == region_id else None
+        alive = expires.isdecimal() and int(expires) > (self._clock.now() - grace) * 1000
+        return claims if alive else None
 
     def _encode(self, claims: Claims) -> str:
         head = f"{_pack({'alg': 'HS256', 'typ': 'JWT'})}.{_pack(claims)}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from email.message import Message
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 BEIJING = timezone(timedelta(hours=8))
 JSON_TYPE = "application/json;charset=UTF-8"
@@ -31,13 +31,15 @@ class RecordedRequest:
     """
     One request as it arrived.
 
-    :param call: ``clusters``, ``list``, ``detail``, ``history``, ``delete``, ``submit``, or ``unknown``.
+    :param call: ``tokens``, ``state``, ``renew``, ``center``, ``user``; ``clusters``, ``list``, ``detail``,
+        ``history``, ``delete``, ``submit``; or ``unknown``.
     :param method: HTTP verb.
     :param path: path as sent, without the query string.
     :param query: query parameters; a parameter sent twice reads ``"a,b"``, as in a servlet.
     :param headers: header fields; ``get`` ignores case.
     :param body: body as text.
     :param form: parameters of a form body; empty for any other content type.
+    :param region: id of the region on whose gateway an HPC call arrived; empty for all others.
     """
 
     call: str
@@ -47,6 +49,7 @@ class RecordedRequest:
     headers: Message
     body: str
     form: dict[str, str]
+    region: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,14 @@ class ApiError(Exception):
 
     :param code: SCNet code.
     :param msg: text of ``msg``; by default the one seen on the real service.
+    :param data: its data; by default what was seen on the real service, else null.
     """
 
-    def __init__(self, code: str, msg: str | None = None) -> None:
+    def __init__(self, code: str, msg: str | None = None, data: object = None) -> None:
         super().__init__(code)
         self.code = code
         self.msg = msg
+        self.data = data
 
 
 def envelope(
@@ -116,6 +121,25 @@ def parameters(text: str) -> dict[str, str]:
     for name, value in parse_qsl(text, keep_blank_values=True):
         found[name] = f"{found[name]},{value}" if name in found else value
     return found
+
+
+def recorded(
+    call: str, method: str, target: str, headers: Message, body: bytes, *, region: str = ""
+) -> RecordedRequest:
+    """
+    Make the record of a request.
+
+    :param call: name of the call.
+    :param method: HTTP verb.
+    :param target: path and query as sent.
+    :param headers: header fields.
+    :param body: the body.
+    :param region: region whose gateway it is.
+    """
+    parts = urlsplit(target)
+    text = body.decode(errors="replace")
+    form = parameters(text) if media_type(headers) == FORM_TYPE else {}
+    return RecordedRequest(call, method, parts.path, parameters(parts.query), headers, text, form, region)
 
 
 def media_type(headers: Message) -> str:

@@ -35,12 +35,15 @@ def test_it_serves_until_a_signal_comes(monkeypatch, capsys, number):
             seen["connection"] = connection = json.loads(line[1])
             url, headers = f"{connection['host']}/hpc/openapi/v2/cluster", {"token": connection["password"]}
             seen["code"] = requests.get(url, headers=headers, timeout=10).json()["code"]
+            line = re.search(r"^export AIRFLOW_CONN_SCNET_AKSK='(.*)'$", text, re.MULTILINE)
+            seen["keys"] = json.loads(line[1])
             signal.raise_signal(number)
 
     monkeypatch.setattr("airflow_provider_scnet.testing.__main__.Event", Use)
     assert main(["--port", "0", "--latency", "0.001", "--cancel-delay", "5"]) == 0
     host, token = seen["connection"]["host"], seen["connection"]["password"]
     assert seen["code"] == "0"
+    assert (seen["keys"]["login"], seen["keys"]["extra"]["api_url"]) == ("alice", host)
     for line in (f"  URL    {host}\n", f"  token  {token}\n", f"  jobs   {host}/  "):
         assert line in seen["text"]
 

@@ -85,7 +85,7 @@ def test_stopping_does_not_wait_for_slow_answers(scnet):
 
 
 def test_connections_that_are_gone_already(scnet):
-    server = scnet._server
+    server = scnet._front.server
     closed = socket.socket()
     closed.close()
     server._connections.add(closed)
@@ -98,5 +98,5 @@ def test_only_real_errors_make_noise(scnet, capsys, error, noise):
     try:
         raise error
     except error:
-        HttpServer.handle_error(scnet._server, None, ("127.0.0.1", 1))
+        HttpServer.handle_error(scnet._front.server, None, ("127.0.0.1", 1))
     assert ("Traceback" in capsys.readouterr().err) is noise

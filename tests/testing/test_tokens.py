@@ -6,7 +6,7 @@ import json
 import pytest
 
 from airflow_provider_scnet.testing.cluster import Clock
-from airflow_provider_scnet.testing.tokens import TokenOffice
+from airflow_provider_scnet.testing.tokens import TokenOffice, audience
 
 
 @pytest.fixture
@@ -48,6 +48,32 @@ def test_expiry_and_revocation(office, clock):
     assert office.check(second, "11112")
     office.revoke(second)
     assert office.check(second, "11112") is None
+
+
+def test_grace(office, clock):
+    token = office.mint()
+    clock.advance(3600 + 60)
+    assert office.inspect(token) is None
+    assert office.inspect(token, grace=59) is None
+    assert office.inspect(token, grace=61)["clusterId"] == "11112"
+    office.revoke(token)
+    assert office.inspect(token, grace=61) is None
+
+
+def test_platform_tokens_are_told_by_their_user(office):
+    token = office.mint(computeUser="root")
+    assert audience(office.inspect(token)) == "0"
+    assert (office.check(token, "11112"), office.check(token, "0")["clusterId"]) == (None, "11112")
+
+
+def test_revoking_all(office):
+    own, other, platform = office.mint(), office.mint(clusterId="11113"), office.mint(computeUser="root")
+    assert office.issued == {own, other, platform}
+    office.revoke_all("11112")
+    later = office.mint()
+    assert [office.inspect(token) is None for token in (own, other, platform, later)] == [True] + [False] * 3
+    office.revoke_all("0")
+    assert office.inspect(platform) is None
 
 
 @pytest.mark.parametrize(
