@@ -13,8 +13,6 @@ from airflow_provider_scnet.jobs import JobRef, to_wire
 from airflow_provider_scnet.transport import Transport
 
 PAGE_SIZE = 100
-SMALLEST_PAGE_CAP = 25
-"""The samples of the documentation ask for 25 records: a shorter page is not one cut by the server."""
 BEIJING = timezone(timedelta(hours=8))
 """All of SCNet's times are Beijing time without a zone."""
 
@@ -148,8 +146,8 @@ class ScnetClient:
         self, path: str, filters: Mapping[str, str | None]
     ) -> Iterator[tuple[dict[str, Mapping[str, Any]], int | None]]:
         """
-        Yield (new records by id, total) of each page. The service may cap ``limit`` and misreport ``total``, so the
-        end is where a page brings nothing new, or is too short to have been capped while ``total`` agrees.
+        Yield (new records by id, total) of each page. The service may cap ``limit`` and misreport ``total``, so only
+        a page that brings nothing new is the end.
         """
         seen: set[str] = set()
         start = 0
@@ -161,7 +159,7 @@ class ScnetClient:
             seen.update(new)
             yield new, total
             start += len(listed)
-            if not new or (len(listed) < SMALLEST_PAGE_CAP and len(seen) >= (total or 0)):
+            if not new:
                 return
 
     def _page(self, path: str, data: Any) -> tuple[list[Any], int | None]:

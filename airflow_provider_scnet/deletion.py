@@ -7,7 +7,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -165,7 +165,7 @@ class Deletion:
                 job.outcome = "" if job.due else "accepted"
         undecided = self._undecided()
         if undecided:
-            states = Counter(str(job.state) for job in undecided)
+            states = Counter(str(replace(job.state, word="")) for job in undecided)
             tally = ", ".join(f"{count} {state}" for state, count in states.items())
             self._log.info(
                 "After %.0f s, %d of %d jobs are not settled: %s.",

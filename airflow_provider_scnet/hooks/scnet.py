@@ -83,11 +83,6 @@ class ScnetHook(BaseHook):
         if given := self._extra.get("user"):
             return check_user(given)
         user = read_claims(self._token).get("computeUser")
-        if user == PLATFORM_COMPUTE_USER:
-            raise ScnetCredentialError(
-                f"Connection {self.scnet_conn_id!r}, password: this is the platform's token. Job calls need the token "
-                f"of the region (the list entry whose clusterId is not 0)."
-            )
         if not user:
             raise ScnetCredentialError(
                 f"user: the token of connection {self.scnet_conn_id!r} does not name its cluster user. Set extra `user` "
@@ -182,6 +177,11 @@ class ScnetHook(BaseHook):
             raise ScnetCredentialError(
                 f"Connection {self.scnet_conn_id!r}, password: not a token (it has blanks or other characters that no "
                 f"token has). Copy it again, without quotes and line breaks."
+            )
+        if read_claims(token).get("computeUser") == PLATFORM_COMPUTE_USER:
+            raise ScnetCredentialError(
+                f"Connection {self.scnet_conn_id!r}, password: this is the platform's token. Job calls need the token "
+                f"of the region (the list entry whose clusterId is not 0)."
             )
         return token
 
