@@ -1,0 +1,100 @@
+"""
+Watch it happen without an account: two of the example DAGs on a real Airflow, against an SCNet emulator over real HTTP.
+
+Run it with ``make demo``. It ends with status 0 only if the emulator has no active job left.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from airflow_provider_scnet.testing import ScnetEmulator
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+HOME = CHECKOUT / ".demo"
+LOG = HOME / "airflow.log"
+DAGS = ("scnet_simulation", "scnet_parameter_sweep")
+
+
+def main() -> int:
+    """Run the DAGs and give an account of what the emulator saw."""
+    shutil.rmtree(HOME, ignore_errors=True)
+    HOME.mkdir()
+    with ScnetEmulator(cancel_delay=1) as scnet:
+        # The first delete is answered with code "0" and nothing is done: what SCNet is known for.
+        scnet.fail("delete", code="0", msg="success", data={}, times=1)
+        print(f"SCNet emulator at {scnet.url}; Airflow's own output in {LOG}\n")
+        environment = _environment(scnet)
+        _step("Airflow: create an SQLite database", "db", "migrate", environment=environment)
+        for dag_id in DAGS:
+            _step(f"Airflow: run {dag_id}", "dags", "test", dag_id, environment=environment)
+        for dag_id in DAGS:
+            _tell_of_run(dag_id)
+        return _tell_of_jobs(scnet)
+
+
+def _environment(scnet: ScnetEmulator) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    return {
+        **inherited,
+        "AIRFLOW_HOME": str(HOME),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(CHECKOUT / "example_dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW_CONN_SCNET_DEFAULT": scnet.connection(),
+        "NO_PROXY": "127.0.0.1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+
+
+def _step(title: str, *arguments: str, environment: dict[str, str]) -> None:
+    print(f"  {title} ...", end="", flush=True)
+    started = time.monotonic()
+    with LOG.open("a") as log:
+        subprocess.run(["airflow", *arguments], env=environment, stdout=log, stderr=log, check=False)
+    print(f" {time.monotonic() - started:.0f} s")
+
+
+def _tell_of_run(dag_id: str) -> None:
+    """Read from Airflow's database what became of the run's tasks."""
+    with sqlite3.connect(HOME / "airflow.db") as database:
+        run = database.execute("SELECT state FROM dag_run WHERE dag_id = ?", (dag_id,)).fetchone()
+        tasks = database.execute(
+            "SELECT task_id, state FROM task_instance WHERE dag_id = ? ORDER BY start_date", (dag_id,)
+        ).fetchall()
+        result = database.execute(
+            "SELECT value FROM xcom WHERE dag_id = ? AND task_id = 'delete_jobs' AND key = 'return_value'", (dag_id,)
+        ).fetchone()
+    print(f"\n{dag_id}: run {run[0] if run else 'missing'}")
+    for (task_id, state), count in Counter(tasks).items():
+        print(f"  {task_id:<16} {state}{f' ({count} times)' if count > 1 else ''}")
+    if result:
+        print(f"  the teardown's account: {result[0] if isinstance(result[0], str) else json.dumps(result[0])}")
+
+
+def _tell_of_jobs(scnet: ScnetEmulator) -> int:
+    print(f"\nWhat the emulator saw: {', '.join(f'{count} {call}' for call, count in scnet.calls.items())}")
+    print("(the first delete was answered with code 0 and did nothing)")
+    deletes = [request.form["strJobInfoMap"] for request in scnet.requests if request.call == "delete"]
+    for job in scnet.jobs:
+        sent = sum(job.ref in delete.split(";") for delete in deletes)
+        print(f"  job {job.job_id:<5} {job.name:<14} {job.state:<10} deletes sent: {sent}")
+    if not scnet.jobs:
+        print(f"\nNo job was submitted: see {LOG}")
+        return 1
+    if scnet.active_jobs:
+        print(f"\n{len(scnet.active_jobs)} jobs are STILL ACTIVE: see {LOG}")
+        return 1
+    print(f"\n{len(scnet.jobs)} jobs submitted, none left active.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
