@@ -1,0 +1,1 @@
+"""Speed and request counts, measured in one run: `make bench`."""
