@@ -1,0 +1,67 @@
+"""A throw-away Airflow for the whole run, and an emulator, a client and a deletion for each test."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
+
+# Before anything imports Airflow: neither the settings nor the connections of the user's own one may count.
+for name in [name for name in os.environ if name.startswith("AIRFLOW")]:
+    del os.environ[name]
+_home = tempfile.TemporaryDirectory(prefix="airflow-provider-scnet-", ignore_cleanup_errors=True)
+os.environ.update(
+    AIRFLOW_HOME=_home.name,
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__DAGS_FOLDER=f"{_home.name}/dags",
+    AIRFLOW__CORE__UNIT_TEST_MODE="False",
+    NO_PROXY="127.0.0.1,localhost",
+)
+
+import pytest  # noqa: E402
+
+from airflow_provider_scnet.client import ScnetClient  # noqa: E402
+from airflow_provider_scnet.deletion import DeleteOptions, Deletion  # noqa: E402
+from airflow_provider_scnet.jobs import parse_jobs  # noqa: E402
+from airflow_provider_scnet.report import DeletionReport  # noqa: E402
+from airflow_provider_scnet.testing import ScnetEmulator  # noqa: E402
+from airflow_provider_scnet.transport import Transport, hpc_base_url  # noqa: E402
+
+SCHEDULER = "1638523853"
+SECOND_SCHEDULER = "2000000000"
+
+
+@pytest.fixture
+def scnet() -> Iterator[ScnetEmulator]:
+    with ScnetEmulator(schedulers={SCHEDULER: "Cluster", SECOND_SCHEDULER: "Second"}) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def client(scnet: ScnetEmulator) -> ScnetClient:
+    """A client that waits on the emulator's clock instead of sleeping."""
+    return ScnetClient(hpc_base_url(scnet.url), scnet.token, Transport(sleep=scnet.clock.advance))
+
+
+@pytest.fixture
+def delete(scnet: ScnetEmulator, client: ScnetClient) -> Callable[..., DeletionReport]:
+    """Delete jobs, given as emulated jobs or as anything `jobs` accepts, on the emulator's clock."""
+
+    def run(*jobs: Any, **options: Any) -> DeletionReport:
+        refs = parse_jobs([getattr(job, "ref", job) for job in jobs], scheduler_id=SCHEDULER, user=scnet.user)
+        return Deletion(
+            client, refs, DeleteOptions(**options), clock=scnet.clock.now, sleep=scnet.clock.advance
+        ).run()
+
+    return run
+
+
+@pytest.fixture
+def scnet_default(scnet: ScnetEmulator, monkeypatch: pytest.MonkeyPatch) -> ScnetEmulator:
+    """The emulator as Airflow's connection `scnet_default`."""
+    monkeypatch.setenv("AIRFLOW_CONN_SCNET_DEFAULT", scnet.connection())
+    return scnet

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_scnet.client import ScnetClient
+from airflow_provider_scnet.exceptions import ScnetRequestError
+from airflow_provider_scnet.jobs import NOT_LISTED, JobRef, Phase
+from airflow_provider_scnet.observation import SINGLE_LOOKUPS, confirm_absent, current_states, look
+from airflow_provider_scnet.testing import ScnetEmulator
+from tests.conftest import SCHEDULER
+
+
+def ref(job_id: object, user: str = "acexample01") -> JobRef:
+    return JobRef(SCHEDULER, user, str(job_id))
+
+
+@pytest.mark.parametrize(
+    ("state", "phase"),
+    [
+        ("RUNNING", Phase.ACTIVE),
+        ("PENDING", Phase.ACTIVE),
+        ("SUSPENDED", Phase.ACTIVE),
+        ("COMPLETING", Phase.ACTIVE),
+        ("COMPLETED", Phase.ENDED),
+        ("FAILED", Phase.ENDED),
+        ("CANCELLED", Phase.ENDED),
+    ],
+)
+def test_look_tells_the_phase(scnet: ScnetEmulator, client: ScnetClient, state: str, phase: Phase) -> None:
+    job = scnet.add_job(state)
+    assert look(client, SCHEDULER, [ref(job.job_id)])[ref(job.job_id)].phase is phase
+
+
+def test_look_asks_once_for_each_user(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    refs = [ref(scnet.add_job(user=user).job_id, user) for user in ("a", "b") for _ in range(30)]
+    states = look(client, SCHEDULER, refs)
+    assert {state.phase for state in states.values()} == {Phase.ACTIVE}
+    assert scnet.calls == {"list": 4}
+
+
+def test_look_asks_for_the_detail_of_a_few_jobs_only(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    refs = [ref(scnet.add_job("COMPLETING").job_id) for _ in range(60)]
+    states = look(client, SCHEDULER, refs)
+    assert scnet.calls["detail"] == SINGLE_LOOKUPS
+    assert all(state.phase is not Phase.ENDED for state in states.values())
+
+
+def test_detail_of_another_users_job_is_no_evidence(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    job = scnet.add_job("COMPLETED", user="colleague", ended_ago=9)
+    listed = {"jobId": job.job_id, "jobStatus": "statX"}
+    scnet.fail("list", code="0", data={"total": 1, "list": [listed]}, times=None)
+    assert look(client, SCHEDULER, [ref(job.job_id)])[ref(job.job_id)].phase is Phase.DOUBTFUL
+
+
+@pytest.mark.parametrize("number", [1, SINGLE_LOOKUPS + 5], ids=["one by one", "in one list"])
+def test_absence_is_confirmed(scnet: ScnetEmulator, client: ScnetClient, number: int) -> None:
+    refs = [ref(n) for n in range(1, number + 1)]
+    assert set(confirm_absent(client, SCHEDULER, refs).values()) == {NOT_LISTED}
+    assert scnet.calls["list"] == (number if number == 1 else 1)
+
+
+def test_absence_is_refuted_by_a_job_of_another_user(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    job = scnet.add_job()
+    state = confirm_absent(client, SCHEDULER, [ref(job.job_id, "alice")])[ref(job.job_id, "alice")]
+    assert (state.phase, state.owner) == (Phase.ACTIVE, scnet.user)
+
+
+def test_absence_in_a_list_that_is_cut_short_is_confirmed_in_portions(
+    scnet: ScnetEmulator, client: ScnetClient
+) -> None:
+    scnet.total_lie = lambda real: real + 1
+    states = list(confirm_absent(client, SCHEDULER, [ref(n) for n in range(1, 31)]).values())
+    assert states[:SINGLE_LOOKUPS] == [NOT_LISTED] * SINGLE_LOOKUPS
+    assert {state.phase for state in states[SINGLE_LOOKUPS:]} == {Phase.DOUBTFUL}
+
+
+def test_absence_at_an_unknown_scheduler_is_an_error(client: ScnetClient) -> None:
+    with pytest.raises(ScnetRequestError, match="scheduler_id='999' is none of this gateway's"):
+        confirm_absent(client, "999", [JobRef("999", "u", "1")])
+
+
+def test_current_states(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    running, ended = scnet.add_job(), scnet.add_job("COMPLETED", ended_ago=60)
+    old = scnet.add_job("FAILED", ended_ago=86400)
+    refs = [ref(old.job_id), ref(running.job_id), ref("4711"), ref(ended.job_id)]
+    states = current_states(client, refs)
+    assert list(states) == refs
+    assert [state.phase for state in states.values()] == [
+        Phase.ENDED,
+        Phase.ACTIVE,
+        Phase.NOT_LISTED,
+        Phase.ENDED,
+    ]
+    assert str(states[ref("4711")]) == "not listed"
+
+
+def test_current_states_reads_no_more_history_than_it_needs(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    jobs = [scnet.add_job("COMPLETED", ended_ago=3600) for _ in range(500)]
+    current_states(client, [ref(jobs[-1].job_id)])
+    assert scnet.calls["history"] == 1
