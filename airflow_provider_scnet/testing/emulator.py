@@ -225,10 +225,13 @@ class ScnetEmulator(Behaviour):
         """
         Return an Airflow connection with a token, as JSON text fit for an ``AIRFLOW_CONN_...`` variable.
 
+        It names this server as the platform, too: an emulated token must never reach the real one.
+
         :param overrides: fields of the connection; any other name goes into ``extra``, and a dict given
             as ``extra`` is merged into it. None leaves a field out.
         """
-        return _connection({"host": self.url, "password": self.token}, {}, overrides)
+        extra = {"api_url": self.url, "platform_url": self.url}
+        return _connection({"host": self.url, "password": self.token}, extra, overrides)
 
     def aksk_connection(self, **overrides: Any) -> str:
         """

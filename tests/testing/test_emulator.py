@@ -56,7 +56,8 @@ def test_the_token_is_renewed_when_it_is_no_good_any_more(scnet):
     ],
 )
 def test_the_connection(scnet, overrides, changes):
-    expected = {"conn_type": "scnet", "host": scnet.url, "password": scnet.token, "extra": {}, **changes}
+    extra = {"api_url": scnet.url, "platform_url": scnet.url, **changes.pop("extra", {})}
+    expected = {"conn_type": "scnet", "host": scnet.url, "password": scnet.token, "extra": extra, **changes}
     expected = {name: value for name, value in expected.items() if value is not None}
     assert json.loads(scnet.connection(**overrides)) == expected
 
