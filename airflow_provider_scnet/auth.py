@@ -1,13 +1,37 @@
-"""Tokens: what a token says about itself."""
+"""Tokens: what they say about themselves, where they come from, and how they are replaced in time."""
 
 from __future__ import annotations
 
 import base64
 import json
-from typing import Any
+import logging
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from airflow.providers.common.compat.sdk import mask_secret
+
+from airflow_provider_scnet.exceptions import (
+    ScnetAccountError,
+    ScnetCredentialError,
+    ScnetRequestError,
+    ScnetTransientError,
+)
+from airflow_provider_scnet.platform_client import AccessKeys, PlatformClient, RegionToken
 
 PLATFORM_COMPUTE_USER = "root"
 """``computeUser`` of the platform's own token, which is of no use for job calls."""
+RENEWAL_MARGIN = 300.0
+"""Seconds before its end from which on a token is replaced."""
+RENEWAL_WINDOW = 24 * 3600.0
+"""Seconds after its end during which a token can still be renewed."""
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 def read_claims(token: str) -> dict[str, Any]:
@@ -23,3 +47,221 @@ def read_claims(token: str) -> dict[str, Any]:
     except (IndexError, ValueError, RecursionError):
         return {}
     return claims if isinstance(claims, dict) else {}
+
+
+def read_expiry(token: str) -> float | None:
+    """
+    Tell when a token ends, in seconds since the epoch (the claim has milliseconds); ``None`` if it does not say.
+
+    :param token: the token.
+    """
+    try:
+        return float(str(read_claims(token).get("expireTime")).strip()) / 1000
+    except ValueError:
+        return None
+
+
+class _Vault:
+    """The tokens that one credential has yielded in this process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.token: str | None = None
+        self.regions: list[RegionToken] = []
+
+
+_vaults: defaultdict[tuple[str, ...], _Vault] = defaultdict(_Vault)
+"""For all hooks of this process, so that a triggerer's many threads renew once and not once each."""
+
+
+class TokenSource(ABC):
+    """
+    Where tokens come from.
+
+    :param vault: the tokens that are known already; shared by the sources of one credential.
+    :param now: seconds since the epoch.
+    """
+
+    def __init__(self, vault: _Vault, now: Callable[[], float]) -> None:
+        self._vault = vault
+        self._now = now
+
+    def token(self) -> str:
+        """
+        Return a token that is good for some minutes, new if need be.
+
+        :raises ScnetCredentialError: if there is none to be had.
+        """
+        try:
+            return self._get(lambda token: not self._ends_soon(token))
+        except ScnetTransientError as error:
+            token = self._known()
+            if token and (read_expiry(token) or 0) > self._now():
+                log.warning("No new token yet, going on with the old one: %s", error)
+                return token
+            raise
+
+    def renewed(self, stale: str) -> str:
+        """
+        Return another token than one that SCNet has refused.
+
+        :param stale: the refused token.
+        :raises ScnetCredentialError: if there is none to be had.
+        """
+        return self._get(lambda token: token != stale and not self._ends_soon(token))
+
+    def _get(self, is_good: Callable[[str], bool]) -> str:
+        with self._vault.lock:
+            token = self._known()
+            return token if token and is_good(token) else self._replace(token)
+
+    def _ends_soon(self, token: str) -> bool:
+        expiry = read_expiry(token)
+        return expiry is not None and expiry - self._now() < RENEWAL_MARGIN
+
+    @abstractmethod
+    def _known(self) -> str | None:
+        """Return the token we have, good or not."""
+
+    @abstractmethod
+    def _replace(self, token: str | None) -> str:
+        """Get a new token in place of one that is not good any more."""
+
+
+class StoredToken(TokenSource):
+    """
+    A token from the Connection's password: used while it lives, then renewed, or replaced with the help of keys.
+
+    :param token: the token.
+    :param platform: how to renew it.
+    :param keys: where to turn to when it has ended, instead of renewing it.
+    :param connection: the Airflow connection id, for messages.
+    :param now: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        platform: PlatformClient,
+        *,
+        keys: KeyTokens | None = None,
+        connection: str = "scnet_default",
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(_vaults["token", platform.platform_url, token], now)
+        self._stored = token
+        self._platform = platform
+        self._keys = keys
+        self._connection = connection
+
+    def _known(self) -> str:
+        return self._vault.token or self._stored
+
+    def _replace(self, token: str | None) -> str:
+        stale = token or self._stored
+        self._vault.token = self._keys.renewed(stale) if self._keys else self._renew(stale)
+        return self._vault.token
+
+    def _renew(self, stale: str) -> str:
+        expiry = read_expiry(stale)
+        if expiry is not None and self._now() - expiry > RENEWAL_WINDOW:
+            raise self._ended(expiry, "too long ago to be renewed")
+        try:
+            token = self._platform.renew_token(stale)
+        except ScnetCredentialError:
+            raise self._ended(expiry, "SCNet does not renew it") from None
+        except ScnetTransientError as error:
+            if expiry is not None and self._ends_soon(stale):
+                raise
+            raise self._ended(expiry, f"renewing it failed: {error}") from None
+        mask_secret(token)
+        return token
+
+    def _ended(self, expiry: float | None, why: str) -> ScnetCredentialError:
+        when = f"ended at {datetime.fromtimestamp(expiry, UTC):%Y-%m-%d %H:%M} UTC" if expiry else "is not accepted"
+        if expiry and expiry > self._now():
+            when = "is not accepted, or is of another region"
+        return ScnetCredentialError(
+            f"[10008] Connection {self._connection!r}, password: the token {when}; {why}. Store a current token of "
+            f"this gateway's region, or an AK/SK pair (`login`, extra `access_key` and `secret_key`), which does "
+            f"not end.",
+            code="10008",
+        )
+
+
+class KeyTokens(TokenSource):
+    """
+    Tokens minted with an AK/SK pair; one call yields those of all regions.
+
+    :param keys: the pair.
+    :param platform: how to mint.
+    :param region: the region's id; may be empty if the account has just one.
+    :param connection: the Airflow connection id, for messages.
+    :param now: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        keys: AccessKeys,
+        platform: PlatformClient,
+        *,
+        region: str = "",
+        connection: str = "scnet_default",
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(_vaults["keys", platform.api_url, keys.login, keys.access_key, keys.secret_key], now)
+        self._keys = keys
+        self._platform = platform
+        self._region = region
+        self._connection = connection
+
+    def _known(self) -> str | None:
+        return self.choose(self._vault.regions).token if self._vault.regions else None
+
+    def _replace(self, token: str | None) -> str:
+        regions = self._platform.mint_tokens(self._keys)
+        for region in regions:
+            if region.token:
+                mask_secret(region.token)
+        self._vault.regions = regions
+        return self.choose(regions).token or ""
+
+    def choose(self, regions: Sequence[RegionToken]) -> RegionToken:
+        """
+        Pick the Connection's region, or the only one.
+
+        :param regions: the account's regions, without the platform's own entry.
+        :raises ScnetRequestError: if the region is unknown, or none is named and there are several.
+        :raises ScnetAccountError: if the account is stopped there.
+        """
+        where = f"Connection {self._connection!r}, extra `region`"
+        listed = ", ".join(map(str, regions)) or "none"
+        named = [region for region in regions if region.region_id == self._region]
+        if self._region and not named:
+            raise ScnetRequestError(f"{where}={self._region!r}: no such region. The account has: {listed}.")
+        usable = [region for region in named or regions if region.token]
+        if not usable:
+            raise ScnetAccountError(
+                f"Connection {self._connection!r}: the account is stopped (停用) in "
+                f"{', '.join(map(str, named)) or 'every region it has'}; it has: {listed}. It works again after a "
+                f"recharge; no other credential helps."
+            )
+        if len(usable) > 1:
+            choices = ", ".join(map(str, usable))
+            raise ScnetRequestError(f"{where}: name one, the account can use several: {choices}.")
+        return usable[0]
+
+
+def call_with_token(source: TokenSource, call: Callable[[str], T]) -> T:
+    """
+    Make a call; if SCNet refuses the token, once more with a new one.
+
+    :param source: where tokens come from.
+    :param call: what to do with a token.
+    :raises ScnetCredentialError: if the new token is refused as well, or there is none.
+    """
+    token = source.token()
+    try:
+        return call(token)
+    except ScnetCredentialError:
+        return call(source.renewed(token))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import quote as url_quote
 
+from airflow_provider_scnet.auth import TokenSource, call_with_token
 from airflow_provider_scnet.exceptions import ScnetError, quote
-from airflow_provider_scnet.jobs import JobRef, to_wire
-from airflow_provider_scnet.transport import Transport
+from airflow_provider_scnet.jobs import JobRef, check_scheduler_id, to_wire
+from airflow_provider_scnet.transport import NeverSentError, Transport
 
 PAGE_SIZE = 100
 BEIJING = timezone(timedelta(hours=8))
@@ -33,20 +35,26 @@ class JobListing:
 
 class ScnetClient:
     """
-    Talk to one HPC gateway with one token. Every method raises :class:`ScnetError` and its subclasses only.
+    Talk to the HPC service of one region. Every method raises :class:`ScnetError` and its subclasses only.
 
-    :param base_url: the gateway, see :func:`airflow_provider_scnet.transport.hpc_base_url`.
-    :param token: the region's token.
+    :param gateways: addresses of the region's gateways, see :func:`airflow_provider_scnet.transport.hpc_base_url`. The
+        next one is tried where one cannot be connected to, so that nothing is ever sent twice.
+    :param tokens: where the region's token comes from.
     :param transport: how to send requests.
     """
 
-    def __init__(self, base_url: str, token: str, transport: Transport | None = None) -> None:
-        self.base_url = base_url
-        self._token = token
-        self._transport = transport or Transport()
+    def __init__(self, gateways: Sequence[str], tokens: TokenSource, transport: Transport) -> None:
+        self._gateways = list(gateways)
+        self._tokens = tokens
+        self._transport = transport
 
     def __repr__(self) -> str:
-        return f"ScnetClient({self.base_url!r}, connection={self._transport.connection!r})"
+        return f"ScnetClient({self._gateways!r}, connection={self._transport.connection!r})"
+
+    @property
+    def base_url(self) -> str:
+        """The gateway in use."""
+        return self._gateways[0]
 
     def list_schedulers(self) -> dict[str, str]:
         """Return the schedulers of the region, id -> name (API page list-cluster)."""
@@ -70,10 +78,12 @@ class ScnetClient:
         """
         filters = {"strClusterIDList": scheduler_id, "strJobOwner": user, "strJobId": job_id}
         records: dict[str, Mapping[str, Any]] = {}
-        total = None
-        for page, total in self._pages("/jobs", filters):  # noqa: B007 - the last total counts
+        totals: list[int] = []
+        for page, total in self._pages("/jobs", filters):
             records.update(page)
-        return JobListing(list(records.values()), total is not None and len(records) >= total)
+            totals += [] if total is None else [total]
+        # The largest total counts: a list that shrinks while it is read has skipped what moved up.
+        return JobListing(list(records.values()), bool(totals) and len(records) >= max(totals))
 
     def get_job(self, job_id: str) -> Mapping[str, Any] | None:
         """
@@ -83,7 +93,9 @@ class ScnetClient:
         :return: the job, or ``None`` if it is not (any more) known.
         """
         data = self._call("GET", f"/jobs/{url_quote(job_id, safe='')}")
-        return data if isinstance(data, Mapping) and data else None
+        if data is not None and not isinstance(data, Mapping):
+            raise self._transport.unusable("GET", self._url("/jobs"), "no job")
+        return data or None
 
     def iter_history(
         self, scheduler_id: str, *, user: str, since: datetime, until: datetime
@@ -118,6 +130,8 @@ class ScnetClient:
         """
         form = {"jobMethod": "5", "strJobInfoMap": to_wire(refs)}
         data = self._call("DELETE", "/jobs", data=form)
+        if isinstance(data, str):
+            return dict.fromkeys((ref.scheduler_id for ref in refs), data)
         if not isinstance(data, Mapping):
             return {}
         return {str(scheduler).strip(): str(text) for scheduler, text in data.items()}
@@ -131,10 +145,11 @@ class ScnetClient:
         :return: the job id.
         """
         path = "/apptemplates/BASIC/BASE/job"
-        job_info = {name: str(value) for name, value in parameters.items()}
-        data = self._call("POST", path, json={"strJobManagerID": int(scheduler_id), "mapAppJobInfo": job_info})
+        job_info = {name: "" if value is None else str(value) for name, value in parameters.items()}
+        body = {"strJobManagerID": int(check_scheduler_id(scheduler_id)), "mapAppJobInfo": job_info}
+        data = self._call("POST", path, json=body)
         job_id = str(data).strip()
-        if not any(c.isdigit() for c in job_id):
+        if not re.fullmatch(r"[0-9]+(_[0-9]+)?", job_id):
             raise ScnetError(
                 f"SCNet accepted the job but gave no job id (connection {self._transport.connection}). Look for "
                 f"{quote(job_info.get('GAP_JOB_NAME', ''))!r} in the job list before submitting it again.",
@@ -164,16 +179,28 @@ class ScnetClient:
 
     def _page(self, path: str, data: Any) -> tuple[list[Any], int | None]:
         if data is None:
-            return [], None
+            return [], 0
         if isinstance(data, list):
             return data, None
         if not isinstance(data, Mapping) or not isinstance(data.get("list", []), list | None):
             raise self._transport.unusable("GET", self._url(path), "no list of jobs")
         total = str(data.get("total")).strip()
-        return data.get("list") or [], int(total) if total.isdecimal() else None
+        return data.get("list") or [], int(total) if re.fullmatch(r"[0-9]{1,12}", total) else None
 
     def _call(self, method: str, path: str, **content: Any) -> Any:
-        return self._transport.request(method, self._url(path), headers={"token": self._token}, **content)
+        def attempt(token: str) -> Any:
+            return self._transport.repeat(lambda: self._send(method, path, token, content), harmless=method == "GET")
+
+        return call_with_token(self._tokens, attempt)
+
+    def _send(self, method: str, path: str, token: str, content: Mapping[str, Any]) -> Any:
+        """Send to the first gateway that can be connected to, and stay with it."""
+        for _ in self._gateways[1:]:
+            try:
+                return self._transport.send(method, self._url(path), headers={"token": token}, **content)
+            except NeverSentError:
+                self._gateways.append(self._gateways.pop(0))
+        return self._transport.send(method, self._url(path), headers={"token": token}, **content)
 
     def _url(self, path: str) -> str:
         return f"{self.base_url}/openapi/v2{path}"

@@ -20,6 +20,7 @@ from airflow_provider_scnet.exceptions import (
     ScnetPermanentError,
     ScnetPermissionError,
     ScnetRequestError,
+    quote,
 )
 from airflow_provider_scnet.jobs import NOT_LISTED, JobRef, JobState, Phase, to_wire
 from airflow_provider_scnet.observation import confirm_absent, find_in_history, group_by, look
@@ -70,13 +71,16 @@ def _seconds(name: str, value: Any) -> float:
     return float(seconds)
 
 
+UNSEEN = JobState(Phase.DOUBTFUL)
+
+
 @dataclass(eq=False)
 class _Job:
     """What is known of one job while its deletion is under way."""
 
     ref: JobRef
     batch_limit: int
-    state: JobState = JobState(Phase.DOUBTFUL)
+    state: JobState = UNSEEN
     error: ScnetError | None = None
     sends: int = 0
     due: bool = True  # a delete has to be sent (again) at once
@@ -169,7 +173,10 @@ class Deletion:
             tally = ", ".join(f"{count} {state}" for state, count in states.items())
             self._log.info(
                 "After %.0f s, %d of %d jobs are not settled: %s.",
-                self._elapsed(), len(undecided), len(self._jobs), tally,
+                self._elapsed(),
+                len(undecided),
+                len(self._jobs),
+                tally,
             )
         return not undecided
 
@@ -209,7 +216,10 @@ class Deletion:
             return error
         for job in batch:
             job.error, job.refused, job.batch_limit = None, False, self._options.batch_size
-            job.due = not _is_confirmed(job.ref, texts.get(job.ref.scheduler_id, ""))
+            text = texts.get(job.ref.scheduler_id, "")
+            job.due = not _is_confirmed(job.ref, text)
+            if job.due:
+                job.error = ScnetError(f'code "0", but SCNet did not confirm this job; it said: {quote(text)!r}')
         return None
 
     # --- looking -------------------------------------------------------------------------------------------------
@@ -248,10 +258,11 @@ class Deletion:
         job.hopeless = job.refused and state.phase in (Phase.ACTIVE, Phase.DOUBTFUL)
         if state.phase is Phase.ENDED:
             job.outcome = "deleted"
-        elif state.phase is Phase.NOT_LISTED and job.absent_at_wait is None:
-            job.absent_at_wait = self._waits
-        elif state.phase is Phase.NOT_LISTED and job.absent_at_wait < self._waits:
-            job.outcome = "gone"
+        elif state.phase is Phase.NOT_LISTED:
+            if job.absent_at_wait is None:
+                job.absent_at_wait = self._waits
+            elif job.absent_at_wait < self._waits:
+                job.outcome = "gone"
 
     def _check_missing(self) -> None:
         gone = [job for job in self._jobs if job.outcome == "gone"]

@@ -115,8 +115,11 @@ class ErrorCode:
     error_class: type[ScnetError]
 
 
-_LOOK_FIRST = "The effect is unknown: look at the jobs before sending it again (deleting does so by itself)."
-_NOT_A_JOB_CODE = "Not a code of job calls: check that `host` is the HPC gateway."
+_LOOK_FIRST = (
+    "Usually passes. The effect of a submission is unknown: look for the job before submitting it again. Deleting "
+    "looks by itself."
+)
+_NOT_A_JOB_CODE = "Meant for file calls, odd for jobs: check that `host` is the HPC gateway."
 _BASE_URL = "Check `host` of the Connection: it must be the region's HPC gateway, with or without `/hpc` at the end."
 
 ERROR_CODES: dict[str, ErrorCode] = {
@@ -133,7 +136,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
             "10003",
             "参数不全",
             "parameter missing",
-            "The request did not arrive complete: a proxy may drop the body of DELETE requests.",
+            "The request did not arrive complete. If it is a DELETE, check that no proxy drops its body.",
             ScnetRequestError,
         ),
         ErrorCode(
@@ -191,7 +194,14 @@ ERROR_CODES: dict[str, ErrorCode] = {
 
 
 def error_from_code(
-    code: str, *, msg: str | None, data: Any, call: str, connection: str, retry_after: float | None = None
+    code: str,
+    *,
+    msg: str | None,
+    data: Any,
+    call: str,
+    connection: str,
+    overloaded: bool = False,
+    retry_after: float | None = None,
 ) -> ScnetError:
     """
     Build the exception for an envelope whose ``code`` is not ``"0"``.
@@ -201,6 +211,7 @@ def error_from_code(
     :param data: the envelope's ``data``.
     :param call: verb and path.
     :param connection: the Airflow connection id, for the message.
+    :param overloaded: the HTTP status says that the service is in trouble (429, 5xx): what is unknown may pass.
     :param retry_after: seconds from a ``Retry-After`` header, if there was one.
     """
     row = ERROR_CODES.get(code)
@@ -210,7 +221,7 @@ def error_from_code(
             "未知错误码",
             "undocumented code",
             "If a retry does not help, ask SCNet's support.",
-            ScnetError,
+            ScnetTransientError if overloaded else ScnetError,
         )
     said = "; ".join(quote(part) for part in (msg, data) if isinstance(part, str) and part.strip())
     message = (
@@ -231,4 +242,5 @@ def quote(text: object, limit: int = QUOTE_LIMIT) -> str:
     :param limit: the most characters to keep.
     """
     flat = re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", str(text)).strip()
+    flat = flat.encode("utf-8", "replace").decode()  # half a surrogate pair could not be written to a log
     return flat if len(flat) <= limit else f"{flat[:limit]}…"

@@ -18,6 +18,7 @@ Default: TypeAlias = "str | int | Callable[[], str] | None"
 _SEPARATORS = frozenset(",:;")
 _WIRE_ENTRY = re.compile(r"(?P<scheduler_id>[^,:;]*),(?P<user>[^,:;]*):(?P<job_id>[^,:;]*):")
 _LAZY_SEQUENCE = re.compile(r"Lazy\w*Sequence\(")
+_BARE_ID = re.compile(r"[0-9]+(_[0-9]+)?")
 _NOTHING = frozenset({"", "None", "null"})
 _KEYS = {
     "scheduler_id": ("scheduler_id", "jobManagerId", "strJobManagerID", "jobmanagerId"),
@@ -60,7 +61,7 @@ def check_scheduler_id(value: object) -> str:
     text = _text("scheduler_id", value)
     if not (text.isascii() and text.isdigit()):
         raise ScnetJobReferenceError(
-            f"scheduler_id={quote(text)!r}: a scheduler id is a number such as 1638523853 (`GET /cluster` lists it)."
+            f"scheduler_id={_shown(text)}: a scheduler id is a number such as 1638523853 (`GET /cluster` lists it)."
         )
     return text
 
@@ -72,23 +73,38 @@ def check_user(value: object) -> str:
     :param value: the user's name.
     :raises ScnetJobReferenceError: if it is not a name that fits into a reference.
     """
-    return _check_name("user", value)
+    text = _check_name("user", value)
+    if text in _NOTHING:
+        raise ScnetJobReferenceError(f"user={_shown(text)}: this is what an empty XCom looks like in a template.")
+    return text
 
 
 def _check_job_id(value: object) -> str:
     text = _check_name("job_id", value)
-    if not any(c.isdigit() for c in text):
-        raise ScnetJobReferenceError(
-            f"job_id={quote(text)!r}: a job id has digits, e.g. '197' or '5_1'. Hand over what the submission returned."
-        )
+    if not re.match(r"[0-9]", text):
+        raise _not_an_id(text)
     return text
+
+
+def _check_bare_id(value: object) -> str:
+    """What stands alone has to look like an id: any other word is a mistake that would pass for a job long gone."""
+    text = _check_name("job_id", value)
+    if not _BARE_ID.fullmatch(text):
+        raise _not_an_id(text)
+    return text
+
+
+def _not_an_id(text: str) -> ScnetJobReferenceError:
+    return ScnetJobReferenceError(
+        f"job_id={_shown(text)}: a job id is a number such as '197', or '5_1'. Hand over what the submission returned."
+    )
 
 
 def _check_name(part: str, value: object) -> str:
     text = _text(part, value)
-    if not text.isprintable() or any(c in _SEPARATORS or c.isspace() for c in text) or not re.search(r"\w", text):
+    if not text.isprintable() or any(c in _SEPARATORS or c.isspace() for c in text) or not re.match(r"\w", text):
         raise ScnetJobReferenceError(
-            f"{part}={quote(text)!r}: must be one word without blanks, control characters and , : ;"
+            f"{part}={_shown(text)}: must be one word without blanks, control characters and , : ;"
         )
     return text
 
@@ -99,7 +115,15 @@ def _text(part: str, value: object) -> str:
         return value
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**30:
         return str(value)
-    raise ScnetJobReferenceError(f"{part}={quote(repr(value))}: must be text or a number.")
+    raise ScnetJobReferenceError(f"{part}={_shown(value)}: must be text or a whole number, 0 or more.")
+
+
+def _shown(value: object) -> str:
+    """With ``repr``, so that blanks show; but that of a number of thousands of digits is an error in Python."""
+    try:
+        return quote(repr(value))
+    except ValueError:
+        return f"a huge {type(value).__name__}"
 
 
 def to_wire(refs: Iterable[JobRef]) -> str:
@@ -130,17 +154,19 @@ def parse_jobs(jobs: Any, *, scheduler_id: Default = None, user: Default = None)
         drafts = list(_drafts(jobs))
     except RecursionError:
         raise ScnetJobReferenceError("jobs: nested too deeply; hand over a flat list.") from None
-    if any("scheduler_id" not in draft for draft in drafts):
-        scheduler_id = _resolve("scheduler_id", scheduler_id)
-    if any("user" not in draft for draft in drafts):
-        user = _resolve("user", user)
-    complete = ({"scheduler_id": scheduler_id, "user": user, **draft} for draft in drafts)
-    return list(dict.fromkeys(JobRef(**draft) for draft in complete))  # type: ignore[arg-type]
+    needed = {
+        part: default
+        for part, default in (("scheduler_id", scheduler_id), ("user", user))
+        if any(part not in draft for draft in drafts)
+    }
+    # What is given is checked before anything is asked for: asking is a request.
+    given = {part: _check_default(part, value) for part, value in needed.items() if not callable(value)}
+    asked = {part: _check_default(part, value()) for part, value in needed.items() if callable(value)}
+    return list(dict.fromkeys(JobRef(**{**given, **asked, **draft}) for draft in drafts))
 
 
-def _resolve(part: str, default: Default) -> str:
-    value = default() if callable(default) else default
-    if value is None or value in _NOTHING:
+def _check_default(part: str, value: object) -> str:
+    if _is_nothing(value):
         raise ScnetJobReferenceError(
             f"jobs: a plain job id needs `{part}`. Pass {part}=... or hand over full references "
             f"such as '1638523853,test:197:'."
@@ -157,7 +183,7 @@ def _drafts(element: Any) -> Iterator[dict[str, str]]:
     elif isinstance(element, str):
         yield from _drafts_of_text(element.strip())
     elif isinstance(element, int):
-        yield {"job_id": _check_job_id(element)}
+        yield {"job_id": _check_bare_id(element)}
     elif isinstance(element, Mapping):
         yield _draft_of_mapping(element)
     elif isinstance(element, Sequence | Set) and not isinstance(element, bytes | bytearray | memoryview):
@@ -165,7 +191,7 @@ def _drafts(element: Any) -> Iterator[dict[str, str]]:
             yield from _drafts(item)
     else:
         raise ScnetJobReferenceError(
-            f"jobs: {quote(repr(element))} ({type(element).__name__}) is no job reference. Give ids, "
+            f"jobs: {_shown(element)} ({type(element).__name__}) is no job reference. Give ids, "
             f"'schedulerId,user:jobId:' strings, mappings or lists of them."
         )
 
@@ -175,7 +201,7 @@ def _drafts_of_text(text: str) -> Iterator[dict[str, str]]:
         return
     if _LAZY_SEQUENCE.match(text):
         raise ScnetJobReferenceError(
-            f"jobs: {quote(text)!r} is the name of a lazy sequence, not its content: Jinja cannot pass on the "
+            f"jobs: {_shown(text)} is the name of a lazy sequence, not its content: Jinja cannot pass on the "
             f"output of a mapped task. Use jobs=<task>.output (XComArg), or '{{{{ ... | list }}}}' in the template."
         )
     if text[0] in "[{(\"'":
@@ -186,7 +212,7 @@ def _drafts_of_text(text: str) -> Iterator[dict[str, str]]:
         for part in text.split(","):
             yield from _drafts_of_text(part.strip())
     else:
-        yield {"job_id": _check_job_id(text)}
+        yield {"job_id": _check_bare_id(text)}
 
 
 def _literal(text: str) -> Any:
@@ -196,7 +222,7 @@ def _literal(text: str) -> Any:
             return read(text)
         except (ValueError, SyntaxError, TypeError, MemoryError):
             continue
-    raise ScnetJobReferenceError(f"jobs: {quote(text)!r} looks like a list or mapping but is neither JSON nor Python.")
+    raise ScnetJobReferenceError(f"jobs: {_shown(text)} looks like a list or mapping but is neither JSON nor Python.")
 
 
 def _entries(text: str) -> list[str]:
@@ -207,7 +233,7 @@ def _draft_of_entry(entry: str) -> dict[str, str]:
     match = _WIRE_ENTRY.fullmatch(entry)
     if match is None:
         raise ScnetJobReferenceError(
-            f"jobs: {quote(entry)!r} is not 'schedulerId,user:jobId:' (several are separated by ';')."
+            f"jobs: {_shown(entry)} is not 'schedulerId,user:jobId:' (several are separated by ';')."
         )
     return _checked(match.groupdict())
 
@@ -216,13 +242,17 @@ def _draft_of_mapping(mapping: Mapping[Any, Any]) -> dict[str, str]:
     found = {
         part: value
         for part, keys in _KEYS.items()
-        if (value := next((mapping[k] for k in keys if mapping.get(k) not in (None, "")), None)) is not None
+        if (value := next((mapping[key] for key in keys if mapping.get(key) not in (None, "")), None)) is not None
     }
     if "job_id" not in found:
         raise ScnetJobReferenceError(
-            f"jobs: the mapping with the keys {quote(list(mapping))} names no job; it needs `job_id` (or `jobId`)."
+            f"jobs: the mapping with the keys {_shown(list(mapping))} names no job; it needs `job_id` (or `jobId`)."
         )
     return _checked(found)
+
+
+def _is_nothing(value: object) -> bool:
+    return value is None or (isinstance(value, str) and value.strip() in _NOTHING)
 
 
 def _checked(parts: Mapping[str, Any]) -> dict[str, str]:
@@ -302,15 +332,16 @@ class JobState:
         :param record: one job as SCNet describes it.
         """
         raw = record.get("jobInitAttr")
-        word = str(raw.get("JobState") or "") if isinstance(raw, Mapping) else ""
+        word = str(raw.get("JobState") or "").strip() if isinstance(raw, Mapping) else ""
         status = str(record.get("jobStatus") or record.get("jobState") or "").strip()
         if not status.startswith("stat"):
             status, word = "", word or status
         if word:
-            phase = Phase.ENDED if word.strip().upper().startswith(_TERMINAL_WORDS) else Phase.ACTIVE
+            phase = Phase.ENDED if word.upper().startswith(_TERMINAL_WORDS) else Phase.ACTIVE
         else:
             phase = _STATUS.get(status, ("", Phase.DOUBTFUL))[1]
-        return cls(phase, quote(status, 20), quote(word, 40), str(record.get("user") or record.get("userName") or ""))
+        owner = str(record.get("user") or record.get("userName") or "")
+        return cls(phase, quote(status, 20), quote(word, 40), quote(owner, 40))
 
 
 NOT_LISTED = JobState(Phase.NOT_LISTED)
@@ -328,6 +359,6 @@ def concerns(listed_id: str, job_id: str) -> bool:
     if listed_id == job_id:
         return True
     array, _, member = job_id.partition("_")
-    if not member:
-        return listed_id.startswith(f"{job_id}_")
+    if not member or member.startswith("["):
+        return listed_id == array or listed_id.startswith(f"{array}_")
     return listed_id == array or listed_id.startswith(f"{array}_[")

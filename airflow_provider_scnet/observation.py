@@ -123,7 +123,7 @@ def current_states(client: ScnetClient, refs: Sequence[JobRef]) -> dict[JobRef, 
 
 
 def _in_detail(client: ScnetClient, ref: JobRef) -> JobState | None:
-    """The detail call knows no scheduler: what it shows counts only if it is our user's job with the scheduler's word."""
+    """The detail call knows no scheduler: what it shows counts only for our user's job, with the scheduler's word."""
     record = client.get_job(ref.job_id)
     if record is None or _id_of(record) != ref.job_id:
         return None

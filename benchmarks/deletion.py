@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 
 import requests
 
-from airflow_provider_scnet.client import ScnetClient
-from airflow_provider_scnet.deletion import DeleteOptions, Deletion
+from airflow_provider_scnet.hooks.scnet import ScnetHook
 from airflow_provider_scnet.jobs import parse_jobs
 from airflow_provider_scnet.testing import ScnetEmulator
 
@@ -44,7 +44,8 @@ def _measure(scnet: ScnetEmulator, delete) -> tuple[float, int]:
 
 
 def _provider(scnet: ScnetEmulator, refs) -> None:
-    Deletion(ScnetClient(f"{scnet.url}/hpc", scnet.token), refs, DeleteOptions()).run()
+    os.environ["AIRFLOW_CONN_SCNET_DEFAULT"] = scnet.connection()
+    ScnetHook().delete_jobs(refs)
 
 
 def _one_by_one(scnet: ScnetEmulator, refs) -> None:

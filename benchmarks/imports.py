@@ -30,7 +30,9 @@ def run() -> bool:
     ours, modules = _measure("airflow_provider_scnet.operators.scnet")
     theirs, their_modules = _measure("requests")
     print("Import on top of airflow.sdk")
-    print(f"  the operator             {ours * 1000:8.1f} ms {len(modules):4d} modules  (promise: at most {MOST_MODULES})")
+    print(
+        f"  the operator             {ours * 1000:8.1f} ms {len(modules):4d} modules  (promise: at most {MOST_MODULES})"
+    )
     print(f"  requests, for comparison {theirs * 1000:8.1f} ms {len(their_modules):4d} modules")
     print(f"  ratio                    {theirs / ours:8.1f}\n")
     return len(modules) <= MOST_MODULES and "requests" not in modules

@@ -47,7 +47,7 @@ with DAG("scnet_parameter_sweep", schedule=None, start_date=datetime(2026, 1, 1)
     @task
     def pick_best(job_ids: list[str]) -> str:
         """Change this: look at the results as they come and return the case to keep."""
-        return list(job_ids)[0]
+        return next(iter(job_ids))
 
     @task
     def publish(job_id: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,11 @@ os.environ.update(
 
 import pytest  # noqa: E402
 
+from airflow_provider_scnet.auth import StoredToken  # noqa: E402
 from airflow_provider_scnet.client import ScnetClient  # noqa: E402
 from airflow_provider_scnet.deletion import DeleteOptions, Deletion  # noqa: E402
 from airflow_provider_scnet.jobs import parse_jobs  # noqa: E402
+from airflow_provider_scnet.platform_client import PlatformClient  # noqa: E402
 from airflow_provider_scnet.report import DeletionReport  # noqa: E402
 from airflow_provider_scnet.testing import ScnetEmulator  # noqa: E402
 from airflow_provider_scnet.transport import Transport, hpc_base_url  # noqa: E402
@@ -41,10 +43,21 @@ def scnet() -> Iterator[ScnetEmulator]:
         yield emulator
 
 
+def platform_of(scnet: ScnetEmulator) -> PlatformClient:
+    """The emulator's platform, on the emulator's clock."""
+    transport = Transport(field="extra `platform_url`", sleep=scnet.clock.advance)
+    return PlatformClient(scnet.url, scnet.url, api=transport, platform=transport, now=scnet.clock.now)
+
+
+def client_of(scnet: ScnetEmulator, token: str | None = None, gateways: Sequence[str] = ()) -> ScnetClient:
+    """A client that waits on the emulator's clock instead of sleeping."""
+    tokens = StoredToken(token or scnet.token, platform_of(scnet), now=scnet.clock.now)
+    return ScnetClient(gateways or [hpc_base_url(scnet.url)], tokens, Transport(sleep=scnet.clock.advance))
+
+
 @pytest.fixture
 def client(scnet: ScnetEmulator) -> ScnetClient:
-    """A client that waits on the emulator's clock instead of sleeping."""
-    return ScnetClient(hpc_base_url(scnet.url), scnet.token, Transport(sleep=scnet.clock.advance))
+    return client_of(scnet)
 
 
 @pytest.fixture
@@ -53,9 +66,7 @@ def delete(scnet: ScnetEmulator, client: ScnetClient) -> Callable[..., DeletionR
 
     def run(*jobs: Any, **options: Any) -> DeletionReport:
         refs = parse_jobs([getattr(job, "ref", job) for job in jobs], scheduler_id=SCHEDULER, user=scnet.user)
-        return Deletion(
-            client, refs, DeleteOptions(**options), clock=scnet.clock.now, sleep=scnet.clock.advance
-        ).run()
+        return Deletion(client, refs, DeleteOptions(**options), clock=scnet.clock.now, sleep=scnet.clock.advance).run()
 
     return run
 

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import os
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, Connection
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
-from airflow_provider_scnet.auth import PLATFORM_COMPUTE_USER, read_claims
-from airflow_provider_scnet.client import ScnetClient
-from airflow_provider_scnet.deletion import DeleteOptions, Deletion
-from airflow_provider_scnet.exceptions import (
-    ScnetCredentialError,
-    ScnetError,
-    ScnetRequestError,
-    quote,
+from airflow_provider_scnet.auth import (
+    PLATFORM_COMPUTE_USER,
+    KeyTokens,
+    StoredToken,
+    TokenSource,
+    call_with_token,
+    read_claims,
+    read_expiry,
 )
-from airflow_provider_scnet.jobs import JobRef, JobState, check_scheduler_id, check_user, parse_jobs
+from airflow_provider_scnet.client import ScnetClient
+from airflow_provider_scnet.connection import Settings, read_settings
+from airflow_provider_scnet.connection_form import connection_form_widgets, ui_field_behaviour
+from airflow_provider_scnet.deletion import DeleteOptions, Deletion
+from airflow_provider_scnet.exceptions import ScnetCredentialError, ScnetError, ScnetRequestError, quote
+from airflow_provider_scnet.jobs import JobRef, JobState, check_user, parse_jobs
 from airflow_provider_scnet.observation import current_states
+from airflow_provider_scnet.platform_client import Center, PlatformClient
 from airflow_provider_scnet.report import DeletionReport
-from airflow_provider_scnet.transport import DEFAULT_TIMEOUT, Transport, hpc_base_url
+from airflow_provider_scnet.transport import Transport, hpc_base_url
 
 
 class ScnetHook(BaseHook):
@@ -42,18 +48,28 @@ class ScnetHook(BaseHook):
         super().__init__(**kwargs)
         self.scnet_conn_id = scnet_conn_id
 
+    @staticmethod
+    def get_connection_form_widgets() -> dict[str, Any]:
+        """Return the form's own fields, for Airflow < 3.2; later ones read the provider's metadata."""
+        return connection_form_widgets()
+
+    @staticmethod
+    def get_ui_field_behaviour() -> dict[str, Any]:
+        """Return labels and placeholders of the standard fields, for Airflow < 3.2."""
+        return ui_field_behaviour()
+
     @cached_property
     def client(self) -> ScnetClient:
-        """The client for this Connection's gateway."""
-        connection = self._connection
-        try:
-            return ScnetClient(
-                hpc_base_url(self._address(connection), allow_http=self._flag("allow_http", default=False)),
-                self._token,
-                Transport(connection=self.scnet_conn_id, timeout=self._timeout(), verify=self._verify()),
-            )
-        except ScnetRequestError as error:
-            raise ScnetRequestError(f"Connection {self.scnet_conn_id!r}, {error}") from None
+        """
+        The client for the Connection's region. Without ``host``, its gateways are discovered through the platform.
+
+        :raises ScnetCredentialError: if there is no token to be had.
+        :raises ScnetRequestError: if the region or its gateways cannot be told.
+        """
+        self._tokens.token()  # an end that is final, or a region that is unknown, shows before any other request
+        gateways = [self._settings.gateway] if self._settings.gateway else self._discovered_gateways()
+        field = "`host`" if self._settings.gateway else "the network (the gateway was named by SCNet): `host`"
+        return ScnetClient(gateways, self._tokens, self._transport(field))
 
     @cached_property
     def scheduler_id(self) -> str:
@@ -62,32 +78,26 @@ class ScnetHook(BaseHook):
 
         :raises ScnetRequestError: if the region has none or several.
         """
-        if given := self._extra.get("scheduler_id"):
-            return check_scheduler_id(given)
+        if self._settings.scheduler_id:
+            return self._settings.scheduler_id
         schedulers = self.client.list_schedulers()
         if len(schedulers) != 1:
-            listed = ", ".join(f"{scheduler_id} ({name})" for scheduler_id, name in schedulers.items()) or "none"
             raise ScnetRequestError(
-                f"scheduler_id: SCNet lists {len(schedulers)} schedulers for connection {self.scnet_conn_id!r}: {listed}. "
-                f"Name one in extra `scheduler_id` of the Connection, or as scheduler_id=... of the task."
+                f"scheduler_id: SCNet lists {len(schedulers)} schedulers for connection {self.scnet_conn_id!r}: "
+                f"{_listed(schedulers)}. Name one in extra `scheduler_id` of the Connection, or as scheduler_id=... "
+                f"of the task."
             )
         return next(iter(schedulers))
 
     @cached_property
     def user(self) -> str:
         """
-        The cluster user of plain job ids: the Connection's extra ``user``, else the token's ``computeUser``.
+        The cluster user of plain job ids: the Connection's extra ``user``, else the token's ``computeUser``, else what
+        the platform says.
 
-        :raises ScnetCredentialError: if neither says it.
+        :raises ScnetCredentialError: if none of them says it.
         """
-        if given := self._extra.get("user"):
-            return check_user(given)
-        user = read_claims(self._token).get("computeUser")
-        if not user:
-            raise ScnetCredentialError(
-                f"user: the token of connection {self.scnet_conn_id!r} does not name its cluster user. Set extra `user` "
-                f"of the Connection, or user=... of the task, to the account on the cluster."
-            )
+        user = self._settings.user or read_claims(self._tokens.token()).get("computeUser") or self._center_user()
         return check_user(user)
 
     def parse_jobs(self, jobs: Any, *, scheduler_id: str | None = None, user: str | None = None) -> list[JobRef]:
@@ -143,85 +153,106 @@ class ScnetHook(BaseHook):
         return current_states(self.client, self.parse_jobs(jobs))
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask for the schedulers, which needs host and token; the answer is fit for the Connection form."""
+        """
+        Find out everything a task would: token, region, gateway, scheduler, cluster user.
+
+        :return: whether all was found, and a message for the Connection form that names each or what failed.
+        """
+        found: list[str] = []
         try:
-            schedulers = self.client.list_schedulers()
+            for find in (self._tell_token, self._tell_gateway, self._tell_user):
+                found.append(find())
         except (ScnetError, AirflowNotFoundException) as error:
-            return False, str(error)
-        listed = ", ".join(f"{scheduler_id} ({name})" for scheduler_id, name in schedulers.items()) or "none"
-        return True, f"SCNet accepts the token at {self.client.base_url}. Schedulers: {listed}."
+            return False, " ".join([*found, str(error)])
+        return True, " ".join(found)
+
+    def _tell_token(self) -> str:
+        token = self._tokens.token()
+        region = read_claims(token).get("clusterId") or "of the token"
+        expiry = read_expiry(token)
+        end = f"until {datetime.fromtimestamp(expiry, UTC):%Y-%m-%d %H:%M} UTC" if expiry else "with no known end"
+        kind = "AK/SK pair, token" if self._settings.keys else "Token"
+        return f"{kind} valid {end}; region {region}."
+
+    def _tell_gateway(self) -> str:
+        schedulers = self.client.list_schedulers()
+        return f"Gateway {self.client.base_url} accepts it; schedulers: {_listed(schedulers)}."
+
+    def _tell_user(self) -> str:
+        return f"Cluster user: {self.user}."
 
     @cached_property
-    def _connection(self) -> Connection:
+    def _settings(self) -> Settings:
         try:
-            return self.get_connection(self.scnet_conn_id)
+            connection = self.get_connection(self.scnet_conn_id)
         except AirflowNotFoundException:
             raise AirflowNotFoundException(
                 f"scnet_conn_id={self.scnet_conn_id!r}: there is no such Connection. Create it in the UI (Admin, "
                 f"Connections) or with `airflow connections add {quote(self.scnet_conn_id)} --conn-type scnet ...`."
             ) from None
+        return read_settings(self.scnet_conn_id, connection)
 
     @cached_property
-    def _extra(self) -> dict[str, Any]:
-        extra = self._connection.extra_dejson
-        return extra if isinstance(extra, dict) else {}
-
-    @property
-    def _token(self) -> str:
-        token = (self._connection.password or "").strip()
-        if not token:
-            raise ScnetCredentialError(
-                f"Connection {self.scnet_conn_id!r}, password: empty. Store the region's token there."
-            )
-        if not (token.isascii() and token.isprintable()) or " " in token:
-            raise ScnetCredentialError(
-                f"Connection {self.scnet_conn_id!r}, password: not a token (it has blanks or other characters that no "
-                f"token has). Copy it again, without quotes and line breaks."
-            )
-        if read_claims(token).get("computeUser") == PLATFORM_COMPUTE_USER:
+    def _tokens(self) -> TokenSource:
+        """The stored token while it lives, then the keys; or just the one that is given."""
+        settings = self._settings
+        claims = read_claims(settings.token)
+        if claims.get("computeUser") == PLATFORM_COMPUTE_USER:
             raise ScnetCredentialError(
                 f"Connection {self.scnet_conn_id!r}, password: this is the platform's token. Job calls need the token "
                 f"of the region (the list entry whose clusterId is not 0)."
             )
-        return token
+        keys = None
+        if settings.keys:
+            region = settings.region or str(claims.get("clusterId") or "")
+            keys = KeyTokens(settings.keys, self._platform, region=region, connection=self.scnet_conn_id)
+        if not settings.token and keys:
+            return keys
+        return StoredToken(settings.token, self._platform, keys=keys, connection=self.scnet_conn_id)
 
-    def _address(self, connection: Connection) -> str:
-        host = (connection.host or "").strip()
-        if not host:
-            raise ScnetRequestError("host: empty. Set it to the region's HPC gateway, e.g. https://hpc.example:65051.")
-        if "://" in host:
-            return host
-        authority, slash, path = host.partition("/")
-        port = f":{connection.port}" if connection.port and ":" not in authority else ""
-        return f"{connection.schema or 'https'}://{authority}{port}{slash}{path}"
+    @cached_property
+    def _platform(self) -> PlatformClient:
+        return PlatformClient(
+            self._settings.api_url,
+            self._settings.platform_url,
+            api=self._transport("extra `api_url`"),
+            platform=self._transport("extra `platform_url`"),
+        )
 
-    def _timeout(self) -> float:
-        value = self._extra.get("timeout", DEFAULT_TIMEOUT)
-        try:
-            seconds = float(value)
-        except (TypeError, ValueError):
-            seconds = 0
-        if not 0 < seconds < float("inf"):
-            raise ScnetRequestError(f"extra `timeout`={quote(value)!r}: must be a positive number of seconds.")
-        return seconds
+    @cached_property
+    def _center(self) -> Center:
+        return call_with_token(self._tokens, self._platform.get_center)
 
-    def _verify(self) -> bool | str:
-        value = self._extra.get("verify", True)
-        if not isinstance(value, str) or value.strip().lower() in ("", "true", "false"):
-            return self._flag("verify", default=True)
-        if not os.path.exists(value.strip()):
-            raise ScnetRequestError(
-                f"extra `verify`={quote(value)!r}: no such file. Give true, false or the path of a CA file."
+    def _center_user(self) -> str:
+        if not self._center.user:
+            raise ScnetCredentialError(
+                f"user: neither the token of connection {self.scnet_conn_id!r} nor the platform names its cluster "
+                f"user. Set extra `user` of the Connection, or user=... of the task, to the account on the cluster."
             )
-        return value.strip()
+        return self._center.user
 
-    def _flag(self, name: str, *, default: bool) -> bool:
-        """Forms and URIs give booleans as text, and ``bool("false")`` is true."""
-        value = self._extra.get(name, default)
-        text = str(value).strip().lower()
-        if text not in ("", "true", "false"):
-            raise ScnetRequestError(f"extra `{name}`={quote(value)!r}: must be true or false.")
-        return default if text == "" else text == "true"
+    def _discovered_gateways(self) -> list[str]:
+        urls = self._center.gateways
+        if not urls:
+            raise ScnetRequestError(
+                f"Connection {self.scnet_conn_id!r}, extra `region`: the region {self._center.name!r} offers no HPC "
+                f"gateway that is enabled, so no jobs can run there. Name another region, or the gateway in `host`."
+            )
+        field = "the gateway's address from the platform; `host`"
+        allow_http = self._settings.allow_http
+        return list(dict.fromkeys(hpc_base_url(url, field=field, allow_http=allow_http) for url in urls))
+
+    def _transport(self, field: str) -> Transport:
+        return Transport(
+            connection=self.scnet_conn_id,
+            field=field,
+            timeout=self._settings.timeout,
+            verify=self._settings.verify,
+        )
+
+
+def _listed(schedulers: Mapping[str, str]) -> str:
+    return ", ".join(f"{scheduler_id} ({name})" for scheduler_id, name in schedulers.items()) or "none"
 
 
 def _given(value: Any) -> bool:

@@ -84,9 +84,7 @@ class Platform:
             ("GET", "/ac/openapi/v2/center", "center", self._center),
             ("GET", "/ac/openapi/v2/user", "user", self._user),
         ]
-        return [
-            Route(verb, re.compile(re.escape(path)), name, _handler(work)) for verb, path, name, work in calls
-        ]
+        return [Route(verb, re.compile(re.escape(path)), name, _handler(work)) for verb, path, name, work in calls]
 
     def _issue(self, headers: Message) -> object:
         self._verify(headers)

@@ -307,9 +307,7 @@ class ScnetEmulator(Behaviour):
         """All jobs that have not ended."""
         return [job for job in self.jobs if job.active]
 
-    def job(
-        self, job_id: str | int, scheduler_id: str | None = None, region: Region | str | None = None
-    ) -> Job:
+    def job(self, job_id: str | int, scheduler_id: str | None = None, region: Region | str | None = None) -> Job:
         """
         Return a job.
 

@@ -167,9 +167,7 @@ class HpcGateway:
         ]
         if order := ORDERS.get(query.get("orderBy", "")):
             jobs.sort(key=order, reverse=query.get("sort", "").upper() == "DESC")
-        return self._page(
-            query, jobs, lambda job: history_record(job, self._cluster.schedulers[scheduler_id])
-        )
+        return self._page(query, jobs, lambda job: history_record(job, self._cluster.schedulers[scheduler_id]))
 
     def _delete_jobs(self, call: Call) -> object:
         form = call.request.form
@@ -193,10 +191,7 @@ class HpcGateway:
             (bad if refused else good)[scheduler_id].append(f"{user}:{job_id}:")
             if job and not refused and job.user == call.claims["computeUser"]:
                 job.cancel(self._behaviour.cancel_delay)
-        return {
-            scheduler_id: _result(scheduler_id, good[scheduler_id], bad[scheduler_id])
-            for scheduler_id in good
-        }
+        return {scheduler_id: _result(scheduler_id, good[scheduler_id], bad[scheduler_id]) for scheduler_id in good}
 
     def _named(self, scheduler_id: str, user: str, job_id: str) -> Job | None:
         job = self._cluster.find(job_id, scheduler_id)

@@ -98,9 +98,7 @@ class Region:
         :param lifetime: seconds from now; negative for one that has expired already.
         :param claims: claims that differ from the usual ones.
         """
-        return self._tokens.mint(
-            lifetime, **{"computeUser": self.user, "clusterId": self.region_id, **claims}
-        )
+        return self._tokens.mint(lifetime, **{"computeUser": self.user, "clusterId": self.region_id, **claims})
 
     def revoke_tokens(self) -> None:
         """Make all tokens of this region invalid that have been issued so far."""

@@ -57,9 +57,7 @@ class Submission:
         return int(self.options.get("NPROC", self.nodes * int(self.options.get("PPN", 1))))
 
 
-def read_submission(
-    request: RecordedRequest, schedulers: Collection[str], queues: Collection[str]
-) -> Submission:
+def read_submission(request: RecordedRequest, schedulers: Collection[str], queues: Collection[str]) -> Submission:
     """
     Check a submit request.
 

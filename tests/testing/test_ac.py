@@ -28,9 +28,7 @@ def ac(scnet):
 
     def send(method, path, token=None, **options):
         headers = {} if token is None else {"token": token}
-        response = requests.request(
-            method, f"{scnet.url}/ac/openapi/v2{path}", headers=headers, timeout=10, **options
-        )
+        response = requests.request(method, f"{scnet.url}/ac/openapi/v2{path}", headers=headers, timeout=10, **options)
         assert response.status_code == 200
         return response.json()
 
@@ -69,9 +67,7 @@ def test_tokens_are_issued(user, signature, options):
     headers = {"user": user.encode(), "accessKey": AK, "signature": signature, "timestamp": "1700000000"}
     with ScnetEmulator(login=user) as scnet:
         scnet.clock.advance(1_700_000_000 - scnet.clock.now())
-        answer = requests.post(
-            f"{scnet.url}/api/user/v3/tokens", headers=headers, timeout=10, **options
-        ).json()
+        answer = requests.post(f"{scnet.url}/api/user/v3/tokens", headers=headers, timeout=10, **options).json()
         assert (answer["code"], answer["msg"], len(answer["data"])) == ("0", "success", 2)
         assert scnet.calls == {"tokens": 1}
 
@@ -223,9 +219,7 @@ def test_renewal_of_a_platform_token(scnet, ac, tokens):
 )
 def test_shapes_of_a_renewal(scnet, ac, call, shape, unwrap):
     scnet.renewal_shape = shape
-    assert (
-        call("GET", "/cluster", token=unwrap(ac("POST", "/tokens/next", scnet.token)["data"]))["code"] == "0"
-    )
+    assert call("GET", "/cluster", token=unwrap(ac("POST", "/tokens/next", scnet.token)["data"]))["code"] == "0"
 
 
 @pytest.mark.parametrize("revoke", [False, True])
@@ -261,9 +255,7 @@ def test_center(scnet, ac):
             "name": "region-a",
             "description": "",
             "clusterUserInfo": {"userName": "acexample01", "homePath": "/public/home/acexample01"},
-            "hpcUrls": [
-                {"enable": "true", "isManagerNode": "true", "version": "5.2.2", "url": f"{scnet.url}/hpc"}
-            ],
+            "hpcUrls": [{"enable": "true", "isManagerNode": "true", "version": "5.2.2", "url": f"{scnet.url}/hpc"}],
             "efileUrls": [
                 {
                     "nodeName": "n1",

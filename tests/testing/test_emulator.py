@@ -20,9 +20,7 @@ def test_the_parameters():
         access_key="a",
         secret_key="s",
     ) as scnet:
-        answer = requests.get(
-            scnet.url + "/hpc/openapi/v2/cluster", headers={"token": scnet.token}, timeout=10
-        )
+        answer = requests.get(scnet.url + "/hpc/openapi/v2/cluster", headers={"token": scnet.token}, timeout=10)
         assert answer.json()["data"][0]["text"] == "S"
         assert scnet.add_job().ref == "1,u:101:"
         assert (scnet.user, scnet.regions[0].region_id, scnet.regions[0].name) == ("u", "7", "r")
@@ -71,9 +69,7 @@ def test_the_connection_with_keys(scnet):
     }
     usual = {"conn_type": "scnet", "login": "alice", "extra": extra}
     assert json.loads(scnet.aksk_connection()) == usual
-    assert json.loads(
-        scnet.aksk_connection(login=None, region="11113", api_url=None, extra={"verify": 0})
-    ) == {
+    assert json.loads(scnet.aksk_connection(login=None, region="11113", api_url=None, extra={"verify": 0})) == {
         "conn_type": "scnet",
         "extra": {
             **{name: extra[name] for name in extra if name != "api_url"},

@@ -236,8 +236,7 @@ def test_deleting(scnet, delete):
         "code": "0",
         "msg": "success",
         "data": {
-            SCHEDULER: f"jobManagerId : {SCHEDULER}, delete the jobs"
-            " [acexample01:101:,acexample01:103:] successfully!",
+            SCHEDULER: f"jobManagerId : {SCHEDULER}, delete the jobs [acexample01:101:,acexample01:103:] successfully!",
             "2000000000": "jobManagerId : 2000000000, delete the jobs [acexample01:102:] successfully!",
         },
     }

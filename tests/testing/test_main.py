@@ -62,9 +62,7 @@ def test_a_port_that_cannot_be_had(capsys, port):
 def test_the_command(number):
     command = [sys.executable, "-m", "airflow_provider_scnet.testing", "--port", "0"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(
-        command, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, **pipes
-    ) as process:
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, **pipes) as process:
         while "Ctrl-C" not in process.stdout.readline():
             pass
         process.send_signal(number)

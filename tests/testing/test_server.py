@@ -33,9 +33,7 @@ def test_a_connection_serves_many_requests(scnet, talk):
 def test_one_write_per_answer(scnet, call, monkeypatch):
     sizes = []
     send = socket.socket.sendall
-    monkeypatch.setattr(
-        socket.socket, "sendall", lambda self, data: sizes.append(len(data)) or send(self, data)
-    )
+    monkeypatch.setattr(socket.socket, "sendall", lambda self, data: sizes.append(len(data)) or send(self, data))
     for _ in range(300):
         scnet.add_job()
     call("GET", "/jobs", params={"strClusterIDList": "1638523853", "limit": 300})

@@ -8,7 +8,6 @@ from airflow.providers.common.compat.sdk import DAG, task
 
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator
 
-
 with DAG("shapes", schedule=None, start_date=datetime(2026, 1, 1), catchup=False):
 
     @task

@@ -1,0 +1,207 @@
+"""SCNet's platform: one method for each call that is used to find tokens and gateways."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_scnet.exceptions import (
+    ScnetCredentialError,
+    ScnetError,
+    ScnetPermanentError,
+    ScnetPermissionError,
+)
+from airflow_provider_scnet.transport import Transport
+
+API_URL = "https://api.scnet.cn"
+PLATFORM_URL = "https://www.scnet.cn"
+PLATFORM_REGION = "0"
+"""``clusterId`` of the platform's own entry among the regions; its token is of no use for job calls."""
+
+
+@dataclass(frozen=True)
+class AccessKeys:
+    """
+    What the portal's access control (访问控制) hands out, and whose it is.
+
+    :param login: the platform login name.
+    :param access_key: column ``Accesskey`` of the downloaded file.
+    :param secret_key: column ``Secretkey``.
+    """
+
+    login: str
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+
+    def headers(self, now: float) -> dict[str, str]:
+        """
+        Sign a token call (API page get-user-tokens-aksk).
+
+        :param now: seconds since the epoch.
+        """
+        timestamp = str(int(now))
+        signed = {"accessKey": self.access_key, "timestamp": timestamp, "user": self.login}
+        text = json.dumps(signed, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+        signature = hmac.new(self.secret_key.encode(), text.encode(), hashlib.sha256).hexdigest()
+        return {**signed, "signature": signature}
+
+
+@dataclass(frozen=True)
+class RegionToken:
+    """
+    One region the account may use.
+
+    :param region_id: ``clusterId``.
+    :param name: display name.
+    :param token: its token; ``None`` while the account is stopped there.
+    """
+
+    region_id: str
+    name: str
+    token: str | None = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.region_id} ({self.name})"
+
+
+@dataclass(frozen=True)
+class Center:
+    """
+    What the platform says of a token's region.
+
+    :param name: display name.
+    :param user: the cluster user; empty if it is not said.
+    :param gateways: addresses of the enabled HPC gateways, as they were given.
+    """
+
+    name: str
+    user: str
+    gateways: list[str]
+
+
+class PlatformClient:
+    """
+    Talk to SCNet's platform.
+
+    :param api_url: where tokens are minted.
+    :param platform_url: where tokens are renewed and regions are described.
+    :param api: how to send requests to ``api_url``.
+    :param platform: how to send requests to ``platform_url``.
+    :param now: seconds since the epoch, for signatures.
+    """
+
+    def __init__(
+        self,
+        api_url: str = API_URL,
+        platform_url: str = PLATFORM_URL,
+        *,
+        api: Transport,
+        platform: Transport,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.api_url = api_url
+        self.platform_url = platform_url
+        self._api = api
+        self._platform = platform
+        self._now = now
+
+    def mint_tokens(self, keys: AccessKeys) -> list[RegionToken]:
+        """
+        Fetch a token for each region (API page get-user-tokens-aksk). Each attempt is signed anew: nobody knows
+        whether a signature may be used twice.
+
+        :param keys: the AK/SK pair.
+        :raises ScnetCredentialError: naming the field that is wrong, as far as SCNet tells.
+        """
+        url = f"{self.api_url}/api/user/v3/tokens"
+        try:
+            data = self._api.repeat(
+                lambda: self._api.send("POST", url, headers=keys.headers(self._now()), json={}), harmless=True
+            )
+        except (ScnetPermissionError, ScnetCredentialError) as error:
+            raise self._wrong_keys(error, keys) from None
+        if not isinstance(data, list):
+            raise self._api.unusable("POST", url, "no list of regions")
+        entries = [entry for entry in data if isinstance(entry, Mapping) and entry.get("clusterId") is not None]
+        return [
+            RegionToken(
+                str(entry["clusterId"]).strip(), str(entry.get("clusterName") or ""), entry.get("token") or None
+            )
+            for entry in entries
+            if str(entry["clusterId"]).strip() != PLATFORM_REGION
+        ]
+
+    def renew_token(self, token: str) -> str:
+        """
+        Exchange a token, valid or expired less than 24 hours ago, for a new one (API page renewal-token).
+
+        :param token: the old token.
+        """
+        url = f"{self.platform_url}/ac/openapi/v2/tokens/next"
+        data = self._platform.repeat(
+            lambda: self._platform.send("POST", url, headers={"token": token}, json={}), harmless=True
+        )
+        if isinstance(data, list):
+            data = next((entry for entry in data if isinstance(entry, Mapping) and entry.get("token")), None)
+        renewed = data.get("token") if isinstance(data, Mapping) else data
+        if not isinstance(renewed, str) or not renewed.strip():
+            raise self._platform.unusable("POST", url, "no token")
+        return renewed.strip()
+
+    def get_center(self, token: str) -> Center:
+        """
+        Describe the region of a token (API page get-center-info).
+
+        :param token: a region's token; the platform's own gets 10001.
+        """
+        url = f"{self.platform_url}/ac/openapi/v2/center"
+        data = self._platform.request("GET", url, headers={"token": token})
+        if not isinstance(data, Mapping):
+            raise self._platform.unusable("GET", url, "no region")
+        user = data.get("clusterUserInfo")
+        listed = data.get("hpcUrls")
+        gateways = [entry for entry in (listed if isinstance(listed, list) else []) if isinstance(entry, Mapping)]
+        return Center(
+            name=str(data.get("name") or ""),
+            user=str(user.get("userName") or "") if isinstance(user, Mapping) else "",
+            gateways=[str(entry["url"]).strip() for entry in gateways if entry.get("url") and _is_enabled(entry)],
+        )
+
+    def _wrong_keys(self, error: ScnetError, keys: AccessKeys) -> ScnetPermanentError:
+        """SCNet says what is wrong only in Chinese prose; say which field of the Connection it speaks of."""
+        said = f"{error.msg} {error.data}"
+        if "用户不存在" in said:
+            what = (
+                f"login={keys.login!r}: the platform knows no such user. Use the login name of the portal (it may have "
+                f"been renamed), not the cluster user."
+            )
+        elif "时间" in said or "timestamp" in said.lower():
+            moment = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self._now()))
+            what = f"the time of the signature was refused. Set this machine's clock: it says {moment}."
+        elif "非本人" in said:
+            what = f"extra `access_key`: the key belongs to another user than login={keys.login!r}."
+        elif "不存在" in said:
+            what = (
+                "extra `access_key`: SCNet does not know this key. It may have been deleted on the portal "
+                "(个人中心, 访问控制)."
+            )
+        else:
+            what = f"extra `secret_key` does not belong to `access_key`, or `login`={keys.login!r} is not their owner."
+        return ScnetCredentialError(
+            f"[{error.code}] 校验失败 · verification failed (POST /api/user/v3/tokens, connection "
+            f"{self._api.connection}): {what}",
+            code=error.code,
+            msg=error.msg,
+            data=error.data,
+            call=error.call,
+        )
+
+
+def _is_enabled(entry: Mapping[str, Any]) -> bool:
+    """A missing flag counts as enabled; SCNet writes booleans as text."""
+    return str(entry.get("enable", "true")).strip().lower() == "true"
