@@ -1,0 +1,132 @@
+# Needs GNU make, bash, git, Python >= 3.11 and a package index; everything else goes into .venv/.
+# pip uses the index that the user has configured: nothing here sets one.
+
+PYTHON   ?= python3
+VERSIONS ?= 2.11.2 3.0.6 3.1.8 3.2.2 3.3.2
+NEWEST   := 3.3.2
+ARGS     ?=
+
+# One pip for everybody; the pip of an older Python does not know --group.
+PIP_VERSION := 26.3
+
+# Hold-backs for `make constraints`: newer releases install, but then every task of a DAG run fails.
+# 3.0, 3.2: the execution API breaks with later FastAPI (the bounds are those that Airflow 3.1 and 3.3 declare).
+# 3.2: with svcs 26 it loses its registry ('State' object has no attribute 'svcs_registry').
+HOLD_3.0.6 := "fastapi<0.118"
+HOLD_3.2.2 := "fastapi<0.137" "svcs<26"
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.SECONDARY:
+.PHONY: help test matrix lint format demo bench build check-wheel constraints clean FORCE
+
+# Neither settings nor connections of the user's own Airflow may reach the runs.
+unexport $(filter AIRFLOW_%,$(.VARIABLES))
+export AIRFLOW__CORE__LOAD_EXAMPLES := False
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# $(1) is a version of Airflow throughout.
+run       = AIRFLOW_HOME="$(CURDIR)/.airflow/$(1)" PATH="$(CURDIR)/.venv/airflow-$(1)/bin:$$PATH"
+max_minor = $(if $(filter 2.% 3.0.%,$(1)),12,$(if $(filter 3.1.%,$(1)),13,14))
+PY        = $(call run,$(NEWEST)) python
+INSTALLED = .venv/airflow-$(NEWEST)/.installed
+
+help: ## show this list
+	@echo "make TARGET [PYTHON=$(PYTHON)] [VERSIONS=\"$(VERSIONS)\"] [ARGS=\"options of pytest\"]"; echo
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /:/' | awk -F: '{ printf "  %-12s %s\n", $$1, $$2 }'
+
+test: $(INSTALLED) ## run the tests on the newest Airflow, with coverage
+	@echo "=== tests on Airflow $(NEWEST), with coverage"
+	@$(PY) -m pytest --cov --cov-report=term $(ARGS)
+
+test-%: .venv/airflow-%/.installed
+	@echo "=== tests on Airflow $*"
+	@$(call run,$*) python -m pytest $(ARGS)
+
+matrix: ## run the tests on every Airflow of VERSIONS
+	@mkdir -p .airflow; failed=; summary=; \
+	for v in $(VERSIONS); do \
+	    log=.airflow/matrix-$$v.log; goal=test-$$v; state=ok; \
+	    [ $$v != $(NEWEST) ] || goal=test; \
+	    $(MAKE) --no-print-directory $$goal 2>&1 | tee $$log || { state=FAILED; failed=1; }; \
+	    why=$$(grep -E '^(error: |FAIL |=+ .* in [0-9.]+s)' $$log | sed -E 's/^=+ (.*) =+$$/\1/' | tail -n 2 | paste -sd ' ' || true); \
+	    summary+=$$(printf '  Airflow %-8s %-7s %s' $$v $$state "$$why")$$'\n'; \
+	done; \
+	printf '\n=== matrix\n%s' "$$summary"; [ -z "$$failed" ]
+
+lint: $(INSTALLED) ## ruff (rules and format) and mypy
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+format: $(INSTALLED) ## let ruff mend what it can
+	@$(PY) -m ruff check --fix-only .
+	@$(PY) -m ruff format .
+
+demo: $(INSTALLED) ## run the demo against the emulator
+	@$(PY) example_dags/demo.py
+
+bench: $(INSTALLED) ## measure speed and request counts
+	@$(PY) -m benchmarks
+
+build: $(INSTALLED) ## sdist and wheel into dist/
+	@rm -rf dist
+	@$(PY) -m build --outdir dist
+
+check-wheel: build ## install the wheel into an empty environment and ask Airflow for the provider
+	@echo "=== the wheel holds the package and nothing else"
+	@$(PY) -m zipfile -l dist/*.whl | awk 'NR > 1 { print $$1 }' > dist/wheel.list
+	@! grep -vE '^airflow_provider_scnet(/|-)' dist/wheel.list
+	@grep -x airflow_provider_scnet/py.typed dist/wheel.list; rm dist/wheel.list
+	@echo "=== installing it with Airflow $(NEWEST)"
+	@rm -rf .venv/wheel .airflow/wheel; mkdir -p .airflow/wheel
+	@$(PYTHON) -m venv .venv/wheel
+	@.venv/wheel/bin/python -m pip install -q "pip==$(PIP_VERSION)"
+	@.venv/wheel/bin/python -m pip install -q -c constraints/airflow-$(NEWEST).txt "apache-airflow==$(NEWEST)" dist/*.whl
+	@cd .airflow/wheel; AIRFLOW_HOME="$$PWD" ../../.venv/wheel/bin/airflow providers get airflow-provider-scnet
+
+constraints: $(VERSIONS:%=constraints-%) ## resolve the files in constraints/ anew (Python 3.11); then run the matrix
+
+constraints-%:
+	@echo "=== resolving Airflow $*"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+	    || { echo "error: the lowest Python we support needs the most packages; set PYTHON=python3.11" >&2; exit 1; }
+	@rm -rf .venv/resolve; $(PYTHON) -m venv .venv/resolve
+	@.venv/resolve/bin/python -m pip install -q "pip==$(PIP_VERSION)"
+	@.venv/resolve/bin/python -m pip install -q "apache-airflow==$*" $(HOLD_$*) -e . --group dev --group lint --group build
+	@{ echo "# Newest versions that work together with Airflow $*; resolved by 'make constraints' on Python 3.11."; \
+	   echo "# Do not edit: packages that have to be held back, and why, are named in the Makefile."; \
+	   .venv/resolve/bin/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+=='; } > constraints/airflow-$*.txt
+	@rm -rf .venv/resolve
+
+clean: ## remove environments, Airflow state, builds and caches
+	@rm -rf .venv .airflow .demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+FORCE:
+
+# Changes only when $(PYTHON) does; the environment is then made from scratch.
+.venv/airflow-%.python: FORCE
+	@found=$$($(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])') \
+	    || { echo "error: cannot run PYTHON=$(PYTHON); set PYTHON to a Python >= 3.11" >&2; exit 1; }; \
+	minor=$${found#3.}; minor=$${minor%%.*}; \
+	if [ "$${found%%.*}" != 3 ] || [ $$minor -lt 11 ]; then \
+	    echo "error: PYTHON=$(PYTHON) is Python $$found, too old; set PYTHON to a Python >= 3.11" >&2; exit 1; \
+	elif [ $$minor -gt $(call max_minor,$*) ]; then \
+	    echo "error: NOT RUN, Airflow $* has no support for Python $$found; set PYTHON=python3.$(call max_minor,$*)" \
+	        "or PYTHON=python3.11" >&2; exit 1; \
+	elif [ "$$found" != "$$(cat $@ 2>/dev/null)" ]; then \
+	    rm -rf .venv/airflow-$*; mkdir -p .venv; echo $$found > $@; \
+	fi
+
+# __init__.py holds the version, which the installed metadata repeat.
+.venv/airflow-%/.installed: .venv/airflow-%.python pyproject.toml constraints/airflow-%.txt airflow_provider_scnet/__init__.py
+	@echo "=== environment for Airflow $* on Python $$(cat $<), takes about a minute"
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install -q "pip==$(PIP_VERSION)"
+	@$(@D)/bin/python -m pip install -q -c constraints/airflow-$*.txt "apache-airflow==$*" -e . \
+	    --group dev --group lint --group build
+	@touch $@
