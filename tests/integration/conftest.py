@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -35,6 +36,8 @@ def airflow() -> None:
     dags = HOME / "dags"
     shutil.copytree(EXAMPLE_DAGS, dags / "examples")
     shutil.copytree(Path(__file__).parent / "dags", dags / "shapes")
+    (python,) = re.findall(r"```python\n(.*?)```", (EXAMPLE_DAGS.parent / "README.md").read_text(), flags=re.DOTALL)
+    (dags / "readme.py").write_text(python)
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
 
 

@@ -46,6 +46,11 @@ def test_parameter_sweep_is_torn_down_as_one(region: ScnetEmulator, run_dag: Cal
     assert (len(region.jobs), region.active_jobs, region.calls["delete"]) == (6, [], 1)
 
 
+def test_dag_of_the_readme(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:
+    assert run_dag("simulation", delete_jobs=FAST).state == "success"
+    assert [(job.name, job.state) for job in region.jobs] == [("flow", "CANCELLED")]
+
+
 def test_delete_jobs_of_params(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:
     job = region.add_job()
     run = run_dag("scnet_delete_jobs", delete_jobs={**FAST, "jobs": f"{job.job_id}, 4711"})

@@ -1,0 +1,203 @@
+"""A real Airflow, and a real browser to look at it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import airflow
+import pytest
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+    from selenium.webdriver.remote.webelement import WebElement
+
+PROJECT = Path(__file__).parents[2]
+START_TIMEOUT = 180
+LOOK_TIMEOUT = 30
+
+
+def pytest_ignore_collect(config: pytest.Config) -> bool | None:
+    """These tests are slow and need a browser: they run only where this folder is named, see `make test-ui`."""
+    named = any("ui" in Path(argument.partition("::")[0]).parts for argument in config.args)
+    return None if named else True
+
+
+def missing(what: str) -> None:
+    """Skip, unless the tests have to run."""
+    if os.environ.get("CI", "").lower() in ("1", "true"):
+        pytest.fail(f"{what} Without it the connection form is not tested.", pytrace=False)
+    pytest.skip(what)
+
+
+class Airflow:
+    """
+    Airflow's API server with a database of its own.
+
+    :param home: an empty folder.
+    """
+
+    def __init__(self, home: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self._home = home
+        self._environ = {
+            **os.environ,
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+            "PYTHONPATH": str(PROJECT),
+        }
+        self.run("db", "migrate")
+        with (home / "server.log").open("wb") as log:
+            self._server = subprocess.Popen(
+                [sys.executable, "-m", "airflow", "api-server", "--host", "127.0.0.1", "--port", str(port)],
+                env=self._environ,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self._wait_for_the_server()
+
+    def _wait_for_the_server(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT
+        while self._server.poll() is None and time.monotonic() < deadline:
+            try:
+                with urllib.request.urlopen(f"{self.url}/api/v2/version", timeout=5):
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.2)
+        self.stop()
+        pytest.fail(f"airflow api-server did not start:\n{(self._home / 'server.log').read_text()}", pytrace=False)
+
+    def stop(self) -> None:
+        """Stop the server."""
+        self._server.terminate()
+        try:
+            self._server.wait(30)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+            self._server.wait()
+
+    def run(self, *arguments: str) -> None:
+        """Run `airflow` on the command line."""
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", *arguments], env=self._environ, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def connection(self, conn_id: str) -> dict[str, Any]:
+        """Return a stored Connection, `extra` decoded."""
+        file = self._home / "connections.json"
+        self.run("connections", "export", str(file), "--file-format", "json")
+        connection = json.loads(file.read_text())[conn_id]
+        return {**connection, "extra": json.loads(connection["extra"])}
+
+
+class Page:
+    """
+    What the browser shows. Everything is waited for, and found by XPath.
+
+    :param browser: the browser.
+    :param airflow: the Airflow that it looks at.
+    """
+
+    def __init__(self, browser: Chrome, airflow: Airflow) -> None:
+        self.browser = browser
+        self.airflow = airflow
+
+    def wait(self, condition: Any) -> Any:
+        """Call a function without arguments until what it returns is true, and return it."""
+        from selenium.common.exceptions import WebDriverException
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        return WebDriverWait(self.browser, LOOK_TIMEOUT, 0.1, [WebDriverException]).until(lambda _: condition())
+
+    def all(self, xpath: str) -> list[WebElement]:
+        """Return the elements that there are now, visible or not."""
+        return self.browser.find_elements("xpath", xpath)
+
+    def find(self, xpath: str) -> WebElement:
+        """Return the first visible element."""
+        found = self.wait(lambda: [element for element in self.all(xpath) if element.is_displayed()])
+        return found[0]
+
+    def click(self, xpath: str) -> None:
+        """Click on something, as soon as nothing covers it."""
+        self.wait(lambda: self.find(xpath).is_enabled() and self.find(xpath).click() is None)
+
+    def type(self, xpath: str, text: str) -> None:
+        """Replace the text of an input."""
+        from selenium.webdriver.common.keys import Keys
+
+        element = self.find(xpath)
+        element.send_keys(Keys.CONTROL, "a")
+        element.send_keys(text or Keys.DELETE)
+        self.wait(lambda: element.get_attribute("value") == text)
+
+    @property
+    def content(self) -> str:
+        """All that a user, or a script in the page, can read here."""
+        values = [element.get_attribute("value") for element in self.all("//input | //textarea")]
+        return "\n".join([self.browser.page_source, *filter(None, values)])
+
+
+@pytest.fixture(scope="session")
+def webserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+    if tuple(int(part) for part in airflow.__version__.split(".")[:2]) < (3, 3):
+        pytest.skip(f"The form of Airflow 3.3 is tested; this is {airflow.__version__}.")
+    server = Airflow(tmp_path_factory.mktemp("ui"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    programs = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
+    for name, program in programs.items():
+        if program is None:
+            missing(f"There is no {name}; on Debian: apt-get install chromium chromium-driver.")
+    try:
+        from selenium import webdriver
+    except ImportError:
+        missing("There is no Selenium; it is in the dependency group `ui`.")
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = programs["chromium"]
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-quic",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+        "--lang=en-US",
+        "--window-size=1100,1500",
+        f"--user-data-dir={tmp_path_factory.mktemp('chromium')}",
+    ):
+        options.add_argument(argument)
+    chrome = webdriver.Chrome(options, webdriver.ChromeService(programs["chromedriver"]))
+    yield chrome
+    chrome.quit()
+
+
+@pytest.fixture
+def page(webserver: Airflow, browser: Chrome) -> Page:
+    """The list of connections."""
+    browser.get(f"{webserver.url}/connections")
+    return Page(browser, webserver)
