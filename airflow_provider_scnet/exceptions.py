@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
-
-if TYPE_CHECKING:
-    from airflow_provider_scnet.report import DeletionReport
 
 QUOTE_LIMIT = 200
 """Characters of an answer that an error message quotes at most."""
@@ -29,8 +26,8 @@ class ScnetError(AirflowException):
     :param call: verb and path, e.g. ``DELETE /hpc/openapi/v2/jobs``.
     """
 
-    report: DeletionReport | None = None
-    """What a deletion had already done when this error ended it."""
+    report: Any = None
+    """What a deletion had already done when this error ended it: its ``DeletionReport``."""
 
     def __init__(
         self,
