@@ -23,7 +23,7 @@ from airflow_provider_scnet.exceptions import (
     quote,
 )
 from airflow_provider_scnet.jobs import NOT_LISTED, JobRef, JobState, Phase, to_wire
-from airflow_provider_scnet.observation import confirm_absent, find_in_history, group_by, look
+from airflow_provider_scnet.observation import UNCONFIRMED, confirm_absent, find_in_history, group_by, look
 from airflow_provider_scnet.report import NAMED_JOBS, DeletionReport, LeftJob, account_of_left
 
 if TYPE_CHECKING:
@@ -83,9 +83,10 @@ class _Job:
     state: JobState = UNSEEN
     error: ScnetError | None = None
     sends: int = 0
+    answered: bool = False  # SCNet has answered a delete that names it, whatever it said
     due: bool = True  # a delete has to be sent (again) at once
     refused: bool = False  # by a request of its own, for good
-    hopeless: bool = False  # refused, and did not end by itself: neither sending nor waiting helps
+    hopeless: bool = False  # refused, and seen to go on: neither sending nor waiting helps
     absent_at_wait: int | None = None
     outcome: str = ""  # "deleted", "gone" or "accepted" once settled
 
@@ -211,11 +212,12 @@ class Deletion:
             self._log.warning("A delete of %d jobs failed: %s", len(batch), error)
             for job in batch:
                 job.error, job.due = error, True
+                job.answered |= error.answered
                 job.batch_limit = max(1, len(batch) // 2)
                 job.refused = len(batch) == 1 and isinstance(error, ScnetPermanentError)
             return error
         for job in batch:
-            job.error, job.refused, job.batch_limit = None, False, self._options.batch_size
+            job.answered, job.error, job.refused, job.batch_limit = True, None, False, self._options.batch_size
             text = texts.get(job.ref.scheduler_id, "")
             job.due = not _is_confirmed(job.ref, text)
             if job.due:
@@ -246,7 +248,7 @@ class Deletion:
     def _confirmed(self, absent: Sequence[_Job]) -> dict[JobRef, JobState]:
         """
         A job that was submitted a moment ago may not be listed yet, and a list may be wrong: it takes two looks with
-        a wait between them, and a second opinion, to call a job gone.
+        a wait between them, a second opinion, and a delete that arrived, to call a job gone.
         """
         twice = [job for job in absent if job.absent_at_wait is not None and job.absent_at_wait < self._waits]
         if not twice:
@@ -254,14 +256,16 @@ class Deletion:
         return confirm_absent(self._client, twice[0].ref.scheduler_id, [job.ref for job in twice])
 
     def _settle(self, job: _Job, state: JobState) -> None:
+        if state is UNCONFIRMED:
+            return
         job.state = state
-        job.hopeless = job.refused and state.phase in (Phase.ACTIVE, Phase.DOUBTFUL)
+        job.hopeless = job.refused and state.phase is Phase.ACTIVE and state.word != "COMPLETING"
         if state.phase is Phase.ENDED:
             job.outcome = "deleted"
         elif state.phase is Phase.NOT_LISTED:
             if job.absent_at_wait is None:
                 job.absent_at_wait = self._waits
-            elif job.absent_at_wait < self._waits:
+            elif job.absent_at_wait < self._waits and job.answered:
                 job.outcome = "gone"
 
     def _check_missing(self) -> None:
@@ -321,7 +325,9 @@ class Deletion:
     def _not_deleted(self, report: DeletionReport) -> ScnetError:
         for_good = all(job.hopeless for job in self._open())
         error_class = ScnetRequestError if for_good else ScnetJobsNotDeletedError
-        error = error_class(account_of_left(report, len(self._jobs), self._elapsed()))
+        codes = {job.error.code for job in report.left if job.error}
+        code = codes.pop() if len(codes) == 1 else None
+        error = error_class(account_of_left(report, len(self._jobs), self._elapsed()), code=code)
         error.report = report
         return error
 

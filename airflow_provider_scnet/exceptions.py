@@ -24,6 +24,7 @@ class ScnetError(AirflowException):
     :param msg: SCNet's ``msg``.
     :param data: SCNet's ``data``, of whatever type.
     :param call: verb and path, e.g. ``DELETE /hpc/openapi/v2/jobs``.
+    :param answered: whether SCNet itself said so, in an envelope; else it was the network, a gateway or this package.
     """
 
     report: Any = None
@@ -37,12 +38,14 @@ class ScnetError(AirflowException):
         msg: str | None = None,
         data: Any = None,
         call: str | None = None,
+        answered: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.msg = msg
         self.data = data
         self.call = call
+        self.answered = answered
 
 
 class ScnetTransientError(ScnetError):
@@ -225,7 +228,7 @@ def error_from_code(
         f"[{quote(code, 20)}] {row.label} · {row.meaning} ({call}, connection {connection})."
         f"{f' SCNet said: {said}.' if said else ''} {row.remedy}"
     )
-    details: dict[str, Any] = {"code": code, "msg": msg, "data": data, "call": call}
+    details: dict[str, Any] = {"code": code, "msg": msg, "data": data, "call": call, "answered": True}
     if issubclass(row.error_class, ScnetTransientError):
         details["retry_after"] = retry_after
     return row.error_class(message, **details)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 SINGLE_LOOKUPS = 20
 """Jobs that one look asks for one by one at most; the rest waits for the next look."""
 HISTORY_WINDOW = timedelta(days=30)
-_UNCONFIRMED = JobState(Phase.DOUBTFUL)
+UNCONFIRMED = JobState(Phase.DOUBTFUL)
+"""Not looked for this time."""
 
 
 def group_by(refs: Iterable[JobRef], part: str) -> dict[str, list[JobRef]]:
@@ -62,7 +63,7 @@ def confirm_absent(client: ScnetClient, scheduler_id: str, refs: Sequence[JobRef
     :param client: how to ask.
     :param scheduler_id: the scheduler.
     :param refs: jobs of it that :func:`look` did not find.
-    :return: ``NOT_LISTED`` only where that is sure; else what the job is listed as, or a doubt.
+    :return: ``NOT_LISTED`` only where that is sure; else what the job is listed as, or ``UNCONFIRMED``.
     :raises ScnetRequestError: if the gateway has no such scheduler.
     """
     schedulers = client.list_schedulers()
@@ -79,7 +80,7 @@ def confirm_absent(client: ScnetClient, scheduler_id: str, refs: Sequence[JobRef
     alone = {
         ref: _Index(client.list_jobs(scheduler_id, job_id=ref.job_id)).state_of(ref) for ref in refs[:SINGLE_LOOKUPS]
     }
-    return {ref: alone.get(ref, _UNCONFIRMED) for ref in refs}
+    return {ref: alone.get(ref, UNCONFIRMED) for ref in refs}
 
 
 def find_in_history(client: ScnetClient, refs: Sequence[JobRef], now: datetime) -> dict[JobRef, JobState]:

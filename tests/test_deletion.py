@@ -279,6 +279,29 @@ def test_finished_job_that_scnet_refuses_to_delete_is_fine(scnet: ScnetEmulator,
     assert texts(delete(ended, running).deleted) == [ended.ref, running.ref]
 
 
+def test_refused_job_that_is_ending_is_waited_for(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.cancel_delay = 20
+    delete_it = scnet.add_job()
+    delete(delete_it, verify=False)
+    delete_it.refused = ("10004", "param_invalid")
+    assert texts(delete(delete_it).deleted) == [delete_it.ref]
+
+
+def test_refused_jobs_that_cannot_all_be_looked_up_at_once(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.total_lie = lambda real: real + 1
+    jobs = [scnet.add_job("COMPLETED", ended_ago=3600) for _ in range(30)]
+    for job in jobs:
+        job.refused = ("10004", "param_invalid")
+    assert len(delete(*jobs).gone) == 30
+
+
+def test_job_is_not_gone_before_its_delete_was_sent(scnet: ScnetEmulator, delete: Delete) -> None:
+    old = [scnet.add_job("COMPLETED", ended_ago=3600) for _ in range(300)]
+    scnet.fail("delete", status=503, times=6)
+    assert len(delete(*old).gone) == 300
+    assert all(job.deletes for job in old)
+
+
 def test_refused_job_that_is_not_listed_is_gone(scnet: ScnetEmulator, delete: Delete) -> None:
     old = scnet.add_job("COMPLETED", ended_ago=3600)
     old.refused = ("10004", "param_invalid")
