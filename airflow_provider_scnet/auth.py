@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import mask_secret
 from airflow_provider_scnet.exceptions import (
     ScnetAccountError,
     ScnetCredentialError,
+    ScnetPermanentError,
     ScnetRequestError,
     ScnetTransientError,
 )
@@ -216,7 +217,10 @@ class KeyTokens(TokenSource):
         self._connection = connection
 
     def _known(self) -> str | None:
-        return self.choose(self._vault.regions).token if self._vault.regions else None
+        try:
+            return self.choose(self._vault.regions).token
+        except ScnetPermanentError:  # the list may be out of date: the account was recharged, a region added
+            return None
 
     def _replace(self, token: str | None) -> str:
         regions = self._platform.mint_tokens(self._keys)

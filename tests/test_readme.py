@@ -72,7 +72,7 @@ def test_every_field_of_the_connection_has_its_row(language: str) -> None:
 
 @both
 def test_every_named_class_exists(language: str) -> None:
-    import airflow_provider_scnet.exceptions as exceptions
+    from airflow_provider_scnet import exceptions
 
     named = set(re.findall(r"`(Scnet\w+Error)`", text(language)))
     assert named <= set(vars(exceptions))

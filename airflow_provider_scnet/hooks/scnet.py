@@ -202,9 +202,14 @@ class ScnetHook(BaseHook):
                 f"Connection {self.scnet_conn_id!r}, password: this is the platform's token. Job calls need the token "
                 f"of the region (the list entry whose clusterId is not 0)."
             )
+        region = str(claims.get("clusterId") or settings.region)
+        if settings.region not in ("", region):
+            raise ScnetCredentialError(
+                f"Connection {self.scnet_conn_id!r}, password: the token is of region {region}, but extra `region` is "
+                f"{settings.region!r}. Store a token of that region, or correct `region`."
+            )
         keys = None
         if settings.keys:
-            region = settings.region or str(claims.get("clusterId") or "")
             keys = KeyTokens(settings.keys, self._platform, region=region, connection=self.scnet_conn_id)
         if not settings.token and keys:
             return keys
