@@ -1,4 +1,5 @@
 # Needs GNU make, bash, git, Python >= 3.11 and a package index; everything else goes into .venv/.
+# `make test-ui` also needs chromium and chromedriver.
 # pip uses the index that the user has configured: nothing here sets one.
 
 PYTHON   ?= python3
@@ -21,7 +22,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SECONDARY:
-.PHONY: help test matrix lint format demo bench build check-wheel constraints clean FORCE
+.PHONY: help test test-ui matrix lint format demo bench build check-wheel constraints clean FORCE
 
 # Neither settings nor connections of the user's own Airflow may reach the runs.
 unexport $(filter AIRFLOW_%,$(.VARIABLES))
@@ -31,6 +32,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # $(1) is a version of Airflow throughout.
 run       = AIRFLOW_HOME="$(CURDIR)/.airflow/$(1)" PATH="$(CURDIR)/.venv/airflow-$(1)/bin:$$PATH"
 max_minor = $(if $(filter 2.% 3.0.%,$(1)),12,$(if $(filter 3.1.%,$(1)),13,14))
+groups    = --group dev --group lint --group build $(if $(filter $(NEWEST),$(1)),--group ui)
 PY        = $(call run,$(NEWEST)) python
 INSTALLED = .venv/airflow-$(NEWEST)/.installed
 
@@ -45,6 +47,10 @@ test: $(INSTALLED) ## run the tests on the newest Airflow, with coverage
 test-%: .venv/airflow-%/.installed
 	@echo "=== tests on Airflow $*"
 	@$(call run,$*) python -m pytest $(ARGS)
+
+test-ui: $(INSTALLED) ## fill in the connection form in a browser
+	@echo "=== connection form of Airflow $(NEWEST) in a browser"
+	@CI=true $(PY) -m pytest tests/ui $(ARGS)
 
 matrix: ## run the tests on every Airflow of VERSIONS
 	@mkdir -p .airflow; failed=; summary=; \
@@ -96,7 +102,7 @@ constraints-%:
 	    || { echo "error: the lowest Python we support needs the most packages; set PYTHON=python3.11" >&2; exit 1; }
 	@rm -rf .venv/resolve; $(PYTHON) -m venv .venv/resolve
 	@.venv/resolve/bin/python -m pip install -q "pip==$(PIP_VERSION)"
-	@.venv/resolve/bin/python -m pip install -q "apache-airflow==$*" $(HOLD_$*) -e . --group dev --group lint --group build
+	@.venv/resolve/bin/python -m pip install -q "apache-airflow==$*" $(HOLD_$*) -e . $(call groups,$*)
 	@{ echo "# Newest versions that work together with Airflow $*; resolved by 'make constraints' on Python 3.11."; \
 	   echo "# Do not edit: packages that have to be held back, and why, are named in the Makefile."; \
 	   .venv/resolve/bin/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+=='; } > constraints/airflow-$*.txt
@@ -127,6 +133,5 @@ FORCE:
 	@echo "=== environment for Airflow $* on Python $$(cat $<), takes about a minute"
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install -q "pip==$(PIP_VERSION)"
-	@$(@D)/bin/python -m pip install -q -c constraints/airflow-$*.txt "apache-airflow==$*" -e . \
-	    --group dev --group lint --group build
+	@$(@D)/bin/python -m pip install -q -c constraints/airflow-$*.txt "apache-airflow==$*" -e . $(call groups,$*)
 	@touch $@

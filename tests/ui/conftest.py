@@ -11,9 +11,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import airflow
 import pytest
@@ -22,18 +22,19 @@ if TYPE_CHECKING:
     from selenium.webdriver import Chrome
     from selenium.webdriver.remote.webelement import WebElement
 
-PROJECT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+PROJECT = HERE.parents[1]
 START_TIMEOUT = 180
 LOOK_TIMEOUT = 30
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
     """These tests are slow and need a browser: they run only where this folder is named, see `make test-ui`."""
-    named = any("ui" in Path(argument.partition("::")[0]).parts for argument in config.args)
-    return None if named else True
+    paths = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
+    return None if any(path.is_relative_to(HERE) for path in paths) else True
 
 
-def missing(what: str) -> None:
+def missing(what: str) -> NoReturn:
     """Skip, unless the tests have to run."""
     if os.environ.get("CI", "").lower() in ("1", "true"):
         pytest.fail(f"{what} Without it the connection form is not tested.", pytrace=False)
@@ -118,12 +119,22 @@ class Page:
         self.browser = browser
         self.airflow = airflow
 
-    def wait(self, condition: Any) -> Any:
-        """Call a function without arguments until what it returns is true, and return it."""
-        from selenium.common.exceptions import WebDriverException
+    def wait(self, condition: Callable[[], Any], what: str) -> Any:
+        """
+        Wait until a condition is true, and return its value.
+
+        :param condition: it may stumble over what is not there yet, or moves, or is covered.
+        :param what: what is waited for, for the message.
+        """
+        from selenium.common import exceptions
         from selenium.webdriver.support.ui import WebDriverWait
 
-        return WebDriverWait(self.browser, LOOK_TIMEOUT, 0.1, [WebDriverException]).until(lambda _: condition())
+        stumbles = [
+            exceptions.ElementClickInterceptedException,
+            exceptions.ElementNotInteractableException,
+            exceptions.StaleElementReferenceException,
+        ]
+        return WebDriverWait(self.browser, LOOK_TIMEOUT, 0.1, stumbles).until(lambda _: condition(), what)
 
     def all(self, xpath: str) -> list[WebElement]:
         """Return the elements that there are now, visible or not."""
@@ -131,12 +142,20 @@ class Page:
 
     def find(self, xpath: str) -> WebElement:
         """Return the first visible element."""
-        found = self.wait(lambda: [element for element in self.all(xpath) if element.is_displayed()])
+        found = self.wait(lambda: [element for element in self.all(xpath) if element.is_displayed()], xpath)
         return found[0]
 
     def click(self, xpath: str) -> None:
-        """Click on something, as soon as nothing covers it."""
-        self.wait(lambda: self.find(xpath).is_enabled() and self.find(xpath).click() is None)
+        """Click on something that is enabled."""
+
+        def clicked() -> bool:
+            element = self.find(xpath)
+            if element.is_enabled():
+                element.click()
+                return True
+            return False
+
+        self.wait(clicked, f"click on {xpath}")
 
     def type(self, xpath: str, text: str) -> None:
         """Replace the text of an input."""
@@ -145,7 +164,7 @@ class Page:
         element = self.find(xpath)
         element.send_keys(Keys.CONTROL, "a")
         element.send_keys(text or Keys.DELETE)
-        self.wait(lambda: element.get_attribute("value") == text)
+        self.wait(lambda: element.get_attribute("value") == text, f"text in {xpath}")
 
     @property
     def content(self) -> str:
@@ -155,16 +174,20 @@ class Page:
 
 
 @pytest.fixture(scope="session")
-def webserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+def new_airflow() -> None:
     if tuple(int(part) for part in airflow.__version__.split(".")[:2]) < (3, 3):
         pytest.skip(f"The form of Airflow 3.3 is tested; this is {airflow.__version__}.")
+
+
+@pytest.fixture(scope="session")
+def webserver(new_airflow: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     server = Airflow(tmp_path_factory.mktemp("ui"))
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+def browser(new_airflow: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     programs = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
     for name, program in programs.items():
         if program is None:
@@ -187,7 +210,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
         "--disable-sync",
         "--no-first-run",
         "--lang=en-US",
-        "--window-size=1100,1500",
+        "--window-size=1100,2000",
         f"--user-data-dir={tmp_path_factory.mktemp('chromium')}",
     ):
         options.add_argument(argument)
@@ -197,7 +220,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 
 @pytest.fixture
-def page(webserver: Airflow, browser: Chrome) -> Page:
+def page(browser: Chrome, webserver: Airflow) -> Page:
     """The list of connections."""
     browser.get(f"{webserver.url}/connections")
     return Page(browser, webserver)

@@ -32,7 +32,7 @@ def field(name: str) -> str:
 
 def open_section(page: Page, title: str, first: str) -> None:
     """Unfold a section of the form, which folds the other one."""
-    page.click(f"//*[@role='dialog']//button[.='{title}']")
+    page.click(f"//*[@role='dialog']//button[normalize-space()='{title}']")
     page.find(first)
 
 
@@ -50,8 +50,8 @@ def edit_connection(page: Page, conn_id: str) -> None:
 
 
 def save(page: Page) -> None:
-    page.click("//*[@role='dialog']//button[.='Save']")
-    page.wait(lambda: not page.all("//*[@role='dialog']"))
+    page.click("//*[@role='dialog']//button[normalize-space()='Save']")
+    page.wait(lambda: not page.all("//*[@role='dialog']"), "the form to close")
 
 
 def take_picture(page: Page, name: str) -> None:
@@ -73,7 +73,8 @@ def test_the_form_explains_itself(page: Page) -> None:
 
     open_section(page, "Extra Fields", field("access_key"))
     for name, shown in FIELDS.items():
-        row = f"//*[@data-part='root'][.//label[normalize-space()='{shown['label']}']][.//*[@name='element_{name}']]"
+        row = f"//*[@data-scope='field' and @data-part='root'][.//*[@name='element_{name}']]"
+        assert page.find(f"{row}//label").text == shown["label"]
         assert page.find(f"{row}//*[@data-part='helper-text']").text == shown["description"]
         assert (page.all(field(name))[0].get_attribute("type") == "password") == (name in ("access_key", "secret_key"))
     take_picture(page, "connection-form-extra.png")
