@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import mask_secret
 from airflow_provider_scnet.exceptions import (
     ScnetAccountError,
     ScnetCredentialError,
+    ScnetError,
     ScnetPermanentError,
     ScnetRequestError,
     ScnetTransientError,
@@ -28,6 +29,10 @@ PLATFORM_COMPUTE_USER = "root"
 """``computeUser`` of the platform's own token, which is of no use for job calls."""
 RENEWAL_MARGIN = 300.0
 """Seconds before its end from which on a token is replaced."""
+LATEST_END = 1e11
+"""Seconds since the epoch; a claim beyond that is in another unit."""
+PAUSE_AFTER_FAILURE = 60.0
+"""Seconds for which a token that is still alive is used after it could not be replaced."""
 RENEWAL_WINDOW = 24 * 3600.0
 """Seconds after its end during which a token can still be renewed."""
 
@@ -57,9 +62,10 @@ def read_expiry(token: str) -> float | None:
     :param token: the token.
     """
     try:
-        return float(str(read_claims(token).get("expireTime")).strip()) / 1000
+        seconds = float(str(read_claims(token).get("expireTime")).strip()) / 1000
     except ValueError:
         return None
+    return seconds if 0 < seconds < LATEST_END else None
 
 
 class _Vault:
@@ -68,6 +74,7 @@ class _Vault:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.token: str | None = None
+        self.quiet_until = 0.0
         self.regions: list[RegionToken] = []
 
 
@@ -93,14 +100,18 @@ class TokenSource(ABC):
 
         :raises ScnetCredentialError: if there is none to be had.
         """
+        old = self._known()
+        alive = old is not None and (read_expiry(old) or 0) > self._now()
+        if old and alive and self._now() < self._vault.quiet_until:
+            return old
         try:
             return self._get(lambda token: not self._ends_soon(token))
-        except ScnetTransientError as error:
-            token = self._known()
-            if token and (read_expiry(token) or 0) > self._now():
-                log.warning("No new token yet, going on with the old one: %s", error)
-                return token
-            raise
+        except ScnetError as error:
+            if not (old and alive):
+                raise
+            self._vault.quiet_until = self._now() + PAUSE_AFTER_FAILURE
+            log.warning("No new token yet, going on with the old one: %s", error)
+            return old
 
     def renewed(self, stale: str) -> str:
         """

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote as url_quote
 
-from airflow_provider_scnet.auth import TokenSource, call_with_token
-from airflow_provider_scnet.exceptions import ScnetError, quote
+from airflow_provider_scnet.auth import TokenSource, call_with_token, read_claims
+from airflow_provider_scnet.exceptions import ScnetError, ScnetTransientError, quote
 from airflow_provider_scnet.jobs import JobRef, check_scheduler_id, to_wire
 from airflow_provider_scnet.transport import NeverSentError, Transport
 
@@ -67,6 +68,16 @@ class ScnetClient:
             for cluster in clusters
             if isinstance(cluster, Mapping) and cluster.get("id") is not None
         }
+
+    @cached_property
+    def schedulers(self) -> dict[str, str]:
+        """What :meth:`list_schedulers` said first."""
+        return self.list_schedulers()
+
+    @property
+    def own_user(self) -> str:
+        """The cluster user the token names; empty if it names none."""
+        return str(read_claims(self._tokens.token()).get("computeUser") or "")
 
     def list_jobs(self, scheduler_id: str, *, user: str | None = None, job_id: str | None = None) -> JobListing:
         """
@@ -179,7 +190,7 @@ class ScnetClient:
 
     def _page(self, path: str, data: Any) -> tuple[list[Any], int | None]:
         if data is None:
-            return [], 0
+            return [], None
         if isinstance(data, list):
             return data, None
         if not isinstance(data, Mapping) or not isinstance(data.get("list", []), list | None):
@@ -194,14 +205,18 @@ class ScnetClient:
         return call_with_token(self._tokens, attempt)
 
     def _send(self, method: str, path: str, token: str, content: Mapping[str, Any]) -> Any:
-        """Send to the first gateway that can be connected to, and stay with it."""
-        for _ in self._gateways[1:]:
+        """
+        Send to the gateway in use; where nothing was sent, to the next one at once. A gateway that fails otherwise is
+        left for the next request: this one may have had an effect.
+        """
+        for gateways_left in reversed(range(len(self._gateways))):
             try:
                 return self._transport.send(method, self._url(path), headers={"token": token}, **content)
-            except NeverSentError:
-                self._gateways.append(self._gateways.pop(0))
-        return self._transport.send(method, self._url(path), headers={"token": token}, **content)
-
+            except ScnetTransientError as error:
+                if not error.answered:
+                    self._gateways = [*self._gateways[1:], self._gateways[0]]
+                if not gateways_left or not isinstance(error, NeverSentError):
+                    raise
     def _url(self, path: str) -> str:
         return f"{self.base_url}/openapi/v2{path}"
 

@@ -8,7 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scnet.exceptions import (
@@ -23,55 +24,29 @@ from airflow_provider_scnet.exceptions import (
     quote,
 )
 from airflow_provider_scnet.jobs import NOT_LISTED, JobRef, JobState, Phase, to_wire
-from airflow_provider_scnet.observation import UNCONFIRMED, confirm_absent, find_in_history, group_by, look
+from airflow_provider_scnet.observation import (
+    SINGLE_LOOKUPS,
+    UNCONFIRMED,
+    confirm_absent,
+    find_in_history,
+    group_by,
+    look,
+)
+from airflow_provider_scnet.options import DeleteOptions, seconds
 from airflow_provider_scnet.report import NAMED_JOBS, DeletionReport, LeftJob, account_of_left
 
 if TYPE_CHECKING:
     from airflow_provider_scnet.client import ScnetClient
 
-ENDS_EVERYTHING = (ScnetAccountError, ScnetPermissionError, ScnetCredentialError, ScnetAddressError)
-"""Errors that are not about the jobs: whatever else was sent would meet them too."""
+OF_THE_ACCOUNT = (ScnetAccountError, ScnetPermissionError, ScnetCredentialError, ScnetAddressError)
+BODY_WAS_LOST = "10003"
+"""Our requests always have all parameters; a service that misses one never saw the body."""
+EFFECT_UNKNOWN = {"10012", "10013", "815005"}
 RESEND_EVERY = 3
 FAILURES_IN_A_ROW = 3
 """Batches that may fail one after the other before the rest waits for the next round: the service is down."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class DeleteOptions:
-    """
-    How to delete.
-
-    :param verify: wait until every job was seen not to be active any more.
-    :param timeout: seconds (or ``timedelta``) after which the jobs that are left are an error.
-    :param poll_interval: seconds (or ``timedelta``) between two looks.
-    :param missing_ok: a job that SCNet does not know counts as gone; else it is an error, unless its history knows it.
-    :param batch_size: jobs in one request.
-    :raises ValueError: naming the argument that cannot be.
-    """
-
-    verify: bool = True
-    timeout: float | timedelta = 300
-    poll_interval: float | timedelta = 5
-    missing_ok: bool = True
-    batch_size: int = 50
-
-    def __post_init__(self) -> None:
-        _seconds("timeout", self.timeout)
-        _seconds("poll_interval", self.poll_interval)
-        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int) or self.batch_size < 1:
-            raise ValueError(f"batch_size={self.batch_size!r}: must be a whole number of jobs, 1 or more.")
-
-
-def _seconds(name: str, value: Any) -> float:
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
-        raise ValueError(f"{name}={value!r}: must be a positive number of seconds or a timedelta.")
-    return float(seconds)
-
-
-UNSEEN = JobState(Phase.DOUBTFUL)
 
 
 @dataclass(eq=False)
@@ -80,10 +55,11 @@ class _Job:
 
     ref: JobRef
     batch_limit: int
-    state: JobState = UNSEEN
+    state: JobState = UNCONFIRMED
     error: ScnetError | None = None
     sends: int = 0
-    answered: bool = False  # SCNet has answered a delete that names it, whatever it said
+    answered: bool = False  # SCNet has answered a delete of this very job, whatever it said
+    accepted: bool = False  # SCNet has confirmed a delete of it
     due: bool = True  # a delete has to be sent (again) at once
     refused: bool = False  # by a request of its own, for good
     hopeless: bool = False  # refused, and seen to go on: neither sending nor waiting helps
@@ -118,8 +94,8 @@ class Deletion:
         self._clock = clock
         self._sleep = sleep
         self._log = logger
-        self._timeout = _seconds("timeout", options.timeout)
-        self._poll_interval = _seconds("poll_interval", options.poll_interval)
+        self._timeout = seconds("timeout", options.timeout)
+        self._poll_interval = seconds("poll_interval", options.poll_interval)
         self._jobs = [_Job(ref, options.batch_size) for ref in dict.fromkeys(refs)]
         self._started = clock()
         self._waits = 0
@@ -139,8 +115,11 @@ class Deletion:
                 self._insist()
             if not self._options.missing_ok:
                 self._check_missing()
-        except ENDS_EVERYTHING as error:
+        except ScnetError as error:
             raise self._ended_by(error) from None
+        except BaseException:  # the task's execution_timeout, or a kill
+            self._log.error("Stopped in the middle. %s", self._account("Run this task again."))
+            raise
         report = self._report()
         if report.left:
             raise self._not_deleted(report)
@@ -158,7 +137,10 @@ class Deletion:
             if self._settled():
                 return
         self._send(self._undecided())
-        self._settled()
+        if not self._settled() and any(job.state is NOT_LISTED for job in self._undecided()):
+            self._sleep(self._poll_interval)  # the second look that it takes to call them gone
+            self._waits += 1
+            self._settled()
 
     def _settled(self) -> bool:
         """Look at (or, unverified, believe) what was done; tell whether all is decided."""
@@ -202,24 +184,27 @@ class Deletion:
         return split
 
     def _send_batch(self, batch: Sequence[_Job]) -> ScnetError | None:
-        for job in batch:
-            job.sends += 1
         try:
             texts = self._client.delete_jobs([job.ref for job in batch])
-        except ENDS_EVERYTHING:
-            raise
         except ScnetError as error:
+            for job in batch:
+                job.sends += 1
+            if _ends_everything(error):
+                raise
             self._log.warning("A delete of %d jobs failed: %s", len(batch), error)
             for job in batch:
                 job.error, job.due = error, True
-                job.answered |= error.answered
-                job.batch_limit = max(1, len(batch) // 2)
+                job.answered |= error.answered and len(batch) == 1 and error.code not in EFFECT_UNKNOWN
                 job.refused = len(batch) == 1 and isinstance(error, ScnetPermanentError)
+                if error.answered:
+                    job.batch_limit = max(1, len(batch) // 2)
             return error
         for job in batch:
+            job.sends += 1
             job.answered, job.error, job.refused, job.batch_limit = True, None, False, self._options.batch_size
             text = texts.get(job.ref.scheduler_id, "")
             job.due = not _is_confirmed(job.ref, text)
+            job.accepted |= not job.due
             if job.due:
                 job.error = ScnetError(f'code "0", but SCNet did not confirm this job; it said: {quote(text)!r}')
         return None
@@ -227,55 +212,74 @@ class Deletion:
     # --- looking -------------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
+        """Read each user's list, then make sure of what is absent; what goes wrong with one spares the others."""
         by_ref = {job.ref: job for job in self._open()}
-        for scheduler_id, refs in group_by(by_ref, "scheduler_id").items():
-            jobs = [by_ref[ref] for ref in refs]
-            try:
-                states = look(self._client, scheduler_id, refs)
-                states.update(self._confirmed([job for job in jobs if states[job.ref] is NOT_LISTED]))
-            except ENDS_EVERYTHING:
+        for scheduler_id, of_scheduler in group_by(by_ref, "scheduler_id").items():
+            for user, of_user in group_by(of_scheduler, "user").items():
+                refs = _rotated(of_user, self._waits * SINGLE_LOOKUPS)
+                states = self._observed([by_ref[ref] for ref in refs], partial(look, self._client, scheduler_id, user))
+                for ref, state in states.items():
+                    self._note(by_ref[ref], state)
+            absent = [by_ref[ref] for ref in of_scheduler if self._is_absent_again(by_ref[ref])]
+            states = self._observed(absent, partial(confirm_absent, self._client, scheduler_id)) if absent else {}
+            for ref, state in states.items():
+                self._conclude(by_ref[ref], state)
+
+    def _observed(
+        self, jobs: Sequence[_Job], observe: Callable[[Sequence[JobRef]], dict[JobRef, JobState]]
+    ) -> dict[JobRef, JobState]:
+        try:
+            return observe([job.ref for job in jobs])
+        except ScnetError as error:
+            if _ends_everything(error):
                 raise
-            except ScnetError as error:
-                self._log.warning("Could not look at %d jobs of scheduler %s: %s", len(refs), scheduler_id, error)
-                for job in jobs:
-                    job.error = job.error if job.refused else error
-                    job.refused |= isinstance(error, ScnetPermanentError)
-                    job.hopeless |= isinstance(error, ScnetPermanentError)
-                continue
+            self._log.warning(
+                "Could not look at %d jobs of scheduler %s: %s", len(jobs), jobs[0].ref.scheduler_id, error
+            )
             for job in jobs:
-                self._settle(job, states[job.ref])
-
-    def _confirmed(self, absent: Sequence[_Job]) -> dict[JobRef, JobState]:
-        """
-        A job that was submitted a moment ago may not be listed yet, and a list may be wrong: it takes two looks with
-        a wait between them, a second opinion, and a delete that arrived, to call a job gone.
-        """
-        twice = [job for job in absent if job.absent_at_wait is not None and job.absent_at_wait < self._waits]
-        if not twice:
+                job.error = job.error if job.refused else error
+                if isinstance(error, ScnetPermanentError):
+                    job.refused = job.hopeless = True
             return {}
-        return confirm_absent(self._client, twice[0].ref.scheduler_id, [job.ref for job in twice])
 
-    def _settle(self, job: _Job, state: JobState) -> None:
+    def _note(self, job: _Job, state: JobState) -> None:
+        """Take down what a user's list says of a job."""
+        job.state = state
+        job.hopeless = job.refused and not job.accepted and state.phase is Phase.ACTIVE and state.word != "COMPLETING"
+        if state.phase is Phase.ENDED:
+            job.outcome = "deleted"
+        if state.phase is not Phase.NOT_LISTED:
+            job.absent_at_wait = None
+        elif job.absent_at_wait is None:
+            job.absent_at_wait = self._waits
+
+    def _is_absent_again(self, job: _Job) -> bool:
+        """A job that was submitted a moment ago may not be listed yet: it takes a wait between two looks."""
+        return not job.outcome and job.absent_at_wait is not None and job.absent_at_wait < self._waits
+
+    def _conclude(self, job: _Job, state: JobState) -> None:
+        """Call a job gone only if it is surely absent, and SCNet has answered a delete of it."""
         if state is UNCONFIRMED:
             return
         job.state = state
-        job.hopeless = job.refused and state.phase is Phase.ACTIVE and state.word != "COMPLETING"
         if state.phase is Phase.ENDED:
             job.outcome = "deleted"
-        elif state.phase is Phase.NOT_LISTED:
-            if job.absent_at_wait is None:
-                job.absent_at_wait = self._waits
-            elif job.absent_at_wait < self._waits and job.answered:
-                job.outcome = "gone"
+        elif state.phase is Phase.NOT_LISTED and job.answered:
+            job.outcome = "gone"
 
     def _check_missing(self) -> None:
+        """Keep as gone only what the history knows."""
         gone = [job for job in self._jobs if job.outcome == "gone"]
-        if gone:
+        error = ScnetError("neither listed nor in the history of the last 30 days (missing_ok=False)")
+        try:
             known = find_in_history(self._client, [job.ref for job in gone], datetime.now(UTC))
-            for job in gone:
-                if job.ref not in known:
-                    job.outcome = ""
-                    job.error = ScnetError("neither listed nor in the history of the last 30 days (missing_ok=False)")
+        except ScnetError as failure:
+            if _ends_everything(failure):
+                raise
+            known, error = {}, failure
+        for job in gone:
+            if job.ref not in known:
+                job.outcome, job.error = "", error
 
     # --- time and account ----------------------------------------------------------------------------------------
 
@@ -313,23 +317,42 @@ class Deletion:
                 named,
             )
 
+    def _account(self, advice: str) -> str:
+        return account_of_left(self._report(), len(self._jobs), self._elapsed(), advice=advice)
+
     def _ended_by(self, error: ScnetError) -> ScnetError:
         unsent = sum(not job.sends for job in self._jobs)
         error.report = self._report()
-        error.args = (
-            f"{error} Of {len(self._jobs)} jobs, {len(self._jobs) - unsent} were named in a delete request and "
-            f"{unsent} were not; {error.report}. What is left may still be running.",
-        )
+        sent = f"{len(self._jobs) - unsent} were named in a delete request and {unsent} were not"
+        error.args = (f"{error} Of {len(self._jobs)} jobs, {sent}. {self._account('Run this task again then.')}",)
         return error
 
     def _not_deleted(self, report: DeletionReport) -> ScnetError:
-        for_good = all(job.hopeless for job in self._open())
-        error_class = ScnetRequestError if for_good else ScnetJobsNotDeletedError
         codes = {job.error.code for job in report.left if job.error}
         code = codes.pop() if len(codes) == 1 else None
-        error = error_class(account_of_left(report, len(self._jobs), self._elapsed()), code=code)
+        error: ScnetError
+        if all(job.hopeless for job in self._open()):
+            error = ScnetRequestError(self._account("SCNet refuses to delete them: correct the references."), code=code)
+        else:
+            advice = "Look at them on the platform, then run this task again."
+            error = ScnetJobsNotDeletedError(self._account(advice), code=code)
         error.report = report
         return error
+
+
+def _ends_everything(error: ScnetError) -> bool:
+    """Tell whether whatever else was sent would meet the same error: it is not about the jobs."""
+    return (
+        isinstance(error, OF_THE_ACCOUNT)
+        or error.code == BODY_WAS_LOST
+        or (isinstance(error, ScnetPermanentError) and not error.answered)
+    )
+
+
+def _rotated(refs: list[JobRef], by: int) -> list[JobRef]:
+    """Not always the same jobs are the first, who alone are looked up one by one."""
+    start = by % len(refs)
+    return refs[start:] + refs[:start]
 
 
 def _batches(jobs: Sequence[_Job]) -> list[list[_Job]]:
@@ -346,6 +369,6 @@ def _batches(jobs: Sequence[_Job]) -> list[list[_Job]]:
 
 
 def _is_confirmed(ref: JobRef, text: str) -> bool:
-    """Code "0" alone says nothing of a job: SCNet's sentence must say ``successfully`` and name it."""
-    name = re.escape(f"{ref.user}:{ref.job_id}:")
-    return "successfully" in text and re.search(rf"(?<![\w.@-]){name}", text) is not None
+    """Code "0" alone says nothing of a job: SCNet's sentence must say ``[...] successfully`` and name it there."""
+    name = re.compile(rf"(?<![\w.@-]){re.escape(f'{ref.user}:{ref.job_id}:')}")
+    return any(name.search(names) for names in re.findall(r"\[(.*?)\]\s*successfully", text))

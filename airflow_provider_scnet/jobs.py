@@ -18,7 +18,8 @@ Default: TypeAlias = "str | int | Callable[[], str] | None"
 _SEPARATORS = frozenset(",:;")
 _WIRE_ENTRY = re.compile(r"(?P<scheduler_id>[^,:;]*),(?P<user>[^,:;]*):(?P<job_id>[^,:;]*):")
 _LAZY_SEQUENCE = re.compile(r"Lazy\w*Sequence\(")
-_BARE_ID = re.compile(r"[0-9]+(_[0-9]+)?")
+_JOB_ID = re.compile(r"(0|[1-9][0-9]*)(_([0-9]+|\[[^\]]+\]))?")
+"""A job, a member of an array, or the rest of an array as schedulers list it: ``197``, ``5_1``, ``5_[2-9]``."""
 _NOTHING = frozenset({"", "None", "null"})
 _KEYS = {
     "scheduler_id": ("scheduler_id", "jobManagerId", "strJobManagerID", "jobmanagerId"),
@@ -27,10 +28,10 @@ _KEYS = {
 }
 
 
-@dataclass(frozen=True)
-class JobRef:
+class JobRef(str):
     """
-    One job, unmistakably. ``str(ref)`` is its entry in ``strJobInfoMap`` (delete page of the API).
+    One job, unmistakably. It is text, its entry in ``strJobInfoMap`` (delete page of the API), so that XCom carries it
+    like any other text.
 
     :param scheduler_id: the scheduler's id from ``GET /cluster`` (not the region's id), digits.
     :param user: the cluster user, i.e. the account on the cluster.
@@ -38,17 +39,32 @@ class JobRef:
     :raises ScnetJobReferenceError: if a part could not be told apart from its neighbours on the wire.
     """
 
-    scheduler_id: str
-    user: str
-    job_id: str
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "scheduler_id", check_scheduler_id(self.scheduler_id))
-        object.__setattr__(self, "user", check_user(self.user))
-        object.__setattr__(self, "job_id", _check_job_id(self.job_id))
+    def __new__(cls, scheduler_id: str | int, user: str, job_id: str | int) -> JobRef:
+        parts = check_scheduler_id(scheduler_id), check_user(user), _check_job_id(job_id)
+        return super().__new__(cls, "{},{}:{}:".format(*parts))
 
-    def __str__(self) -> str:
-        return f"{self.scheduler_id},{self.user}:{self.job_id}:"
+    def __getnewargs__(self) -> tuple[str, str, str]:  # type: ignore[override]
+        return self.scheduler_id, self.user, self.job_id
+
+    def __repr__(self) -> str:
+        return f"JobRef{self.__getnewargs__()!r}"
+
+    @property
+    def scheduler_id(self) -> str:
+        """The scheduler's id."""
+        return self.partition(",")[0]
+
+    @property
+    def user(self) -> str:
+        """The cluster user."""
+        return self.partition(",")[2].partition(":")[0]
+
+    @property
+    def job_id(self) -> str:
+        """The scheduler's job id."""
+        return self.partition(":")[2].removesuffix(":")
 
 
 def check_scheduler_id(value: object) -> str:
@@ -80,24 +96,14 @@ def check_user(value: object) -> str:
 
 
 def _check_job_id(value: object) -> str:
+    """Any other word is a mistake, and one that would pass for a job long gone."""
     text = _check_name("job_id", value)
-    if not re.match(r"[0-9]", text):
-        raise _not_an_id(text)
+    if not _JOB_ID.fullmatch(text):
+        raise ScnetJobReferenceError(
+            f"job_id={_shown(text)}: a job id is a number such as '197', or '5_1'. Hand over what the submission "
+            f"returned."
+        )
     return text
-
-
-def _check_bare_id(value: object) -> str:
-    """What stands alone has to look like an id: any other word is a mistake that would pass for a job long gone."""
-    text = _check_name("job_id", value)
-    if not _BARE_ID.fullmatch(text):
-        raise _not_an_id(text)
-    return text
-
-
-def _not_an_id(text: str) -> ScnetJobReferenceError:
-    return ScnetJobReferenceError(
-        f"job_id={_shown(text)}: a job id is a number such as '197', or '5_1'. Hand over what the submission returned."
-    )
 
 
 def _check_name(part: str, value: object) -> str:
@@ -183,7 +189,7 @@ def _drafts(element: Any) -> Iterator[dict[str, str]]:
     elif isinstance(element, str):
         yield from _drafts_of_text(element.strip())
     elif isinstance(element, int):
-        yield {"job_id": _check_bare_id(element)}
+        yield {"job_id": _check_job_id(element)}
     elif isinstance(element, Mapping):
         yield _draft_of_mapping(element)
     elif isinstance(element, Sequence | Set) and not isinstance(element, bytes | bytearray | memoryview):
@@ -212,7 +218,7 @@ def _drafts_of_text(text: str) -> Iterator[dict[str, str]]:
         for part in text.split(","):
             yield from _drafts_of_text(part.strip())
     else:
-        yield {"job_id": _check_bare_id(text)}
+        yield {"job_id": _check_job_id(text)}
 
 
 def _literal(text: str) -> Any:

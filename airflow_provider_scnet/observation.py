@@ -18,6 +18,7 @@ SINGLE_LOOKUPS = 20
 HISTORY_WINDOW = timedelta(days=30)
 UNCONFIRMED = JobState(Phase.DOUBTFUL)
 """Not looked for this time."""
+_FOREIGN = JobState(Phase.DOUBTFUL, word="not listed, but neither may be the jobs of other users: is the user right?")
 
 
 def group_by(refs: Iterable[JobRef], part: str) -> dict[str, list[JobRef]]:
@@ -33,23 +34,21 @@ def group_by(refs: Iterable[JobRef], part: str) -> dict[str, list[JobRef]]:
     return groups
 
 
-def look(client: ScnetClient, scheduler_id: str, refs: Sequence[JobRef]) -> dict[JobRef, JobState]:
+def look(client: ScnetClient, scheduler_id: str, user: str, refs: Sequence[JobRef]) -> dict[JobRef, JobState]:
     """
-    Look at jobs of one scheduler in its live list, one listing for each user.
+    Look at one user's jobs in a scheduler's live list.
 
-    A state that is no proof of an end is cleared up with the job's detail, for some jobs in each look.
+    A state that is no proof of an end is cleared up with the job's detail, for the first few jobs.
 
     :param client: how to ask.
     :param scheduler_id: the scheduler.
-    :param refs: its jobs.
+    :param user: the cluster user.
+    :param refs: their jobs.
     :return: a state for each; ``NOT_LISTED`` where the list does not have the job.
     """
-    states: dict[JobRef, JobState] = {}
-    doubtful: list[JobRef] = []
-    for user, of_user in group_by(refs, "user").items():
-        listed = _Index(client.list_jobs(scheduler_id, user=user))
-        states.update((ref, listed.state_of(ref)) for ref in of_user)
-        doubtful += [ref for ref in of_user if states[ref].phase is Phase.DOUBTFUL and listed.has_just(ref)]
+    listed = _Index(client.list_jobs(scheduler_id, user=user))
+    states = {ref: listed.state_of(ref) for ref in refs}
+    doubtful = [ref for ref, state in states.items() if state.phase is Phase.DOUBTFUL and listed.has_just(ref)]
     for ref in doubtful[:SINGLE_LOOKUPS]:
         states[ref] = _in_detail(client, ref) or states[ref]
     return states
@@ -58,7 +57,7 @@ def look(client: ScnetClient, scheduler_id: str, refs: Sequence[JobRef]) -> dict
 def confirm_absent(client: ScnetClient, scheduler_id: str, refs: Sequence[JobRef]) -> dict[JobRef, JobState]:
     """
     Make sure that jobs missing from their users' lists are really not there: a wrong user or scheduler, another
-    region's token or a list that was cut short must never look like a job that is gone.
+    region's token or a list that was cut short must not look like a job that is gone.
 
     :param client: how to ask.
     :param scheduler_id: the scheduler.
@@ -66,21 +65,26 @@ def confirm_absent(client: ScnetClient, scheduler_id: str, refs: Sequence[JobRef
     :return: ``NOT_LISTED`` only where that is sure; else what the job is listed as, or ``UNCONFIRMED``.
     :raises ScnetRequestError: if the gateway has no such scheduler.
     """
-    schedulers = client.list_schedulers()
-    if scheduler_id not in schedulers:
+    if scheduler_id not in client.schedulers:
         raise ScnetRequestError(
-            f"scheduler_id={scheduler_id!r} is none of this gateway's ({', '.join(schedulers) or 'none'}), so its jobs "
-            f"cannot be seen. Check the reference, and that `host` and token are of the region the jobs run in."
+            f"scheduler_id={scheduler_id!r} is none of this gateway's ({', '.join(client.schedulers) or 'none'}), so "
+            f"its jobs cannot be seen. Check the reference, and that `host` and token are of the jobs' region.",
+            answered=True,
         )
-    if len(refs) > SINGLE_LOOKUPS:
-        listing = client.list_jobs(scheduler_id)
-        if listing.complete:
-            listed = _Index(listing)
-            return {ref: listed.state_of(ref) for ref in refs}
-    alone = {
-        ref: _Index(client.list_jobs(scheduler_id, job_id=ref.job_id)).state_of(ref) for ref in refs[:SINGLE_LOOKUPS]
-    }
-    return {ref: alone.get(ref, UNCONFIRMED) for ref in refs}
+    everybody = client.list_jobs(scheduler_id)
+    listed = _Index(everybody)
+    states = {ref: listed.state_of(ref) for ref in refs}
+    absent = [ref for ref, state in states.items() if state is NOT_LISTED]
+    if not everybody.complete:
+        states.update((ref, UNCONFIRMED) for ref in absent)
+        for ref in absent[:SINGLE_LOOKUPS]:
+            states[ref] = _Index(client.list_jobs(scheduler_id, job_id=ref.job_id)).state_of(ref)
+    foreign = [ref for ref in absent if states[ref] is NOT_LISTED and ref.user != (client.own_user or ref.user)]
+    if foreign and not listed.has_jobs_of_others(client.own_user):
+        # The service may show us nothing but our own jobs: then only the history can tell.
+        states.update((ref, _FOREIGN) for ref in foreign)
+        states.update((ref, NOT_LISTED) for ref in find_in_history(client, foreign, datetime.now(UTC)))
+    return states
 
 
 def find_in_history(client: ScnetClient, refs: Sequence[JobRef], now: datetime) -> dict[JobRef, JobState]:
@@ -116,7 +120,8 @@ def current_states(client: ScnetClient, refs: Sequence[JobRef]) -> dict[JobRef, 
     """
     states: dict[JobRef, JobState] = {}
     for scheduler_id, of_scheduler in group_by(refs, "scheduler_id").items():
-        states.update(look(client, scheduler_id, of_scheduler))
+        for user, of_user in group_by(of_scheduler, "user").items():
+            states.update(look(client, scheduler_id, user, of_user))
     absent = [ref for ref, state in states.items() if state.phase is Phase.NOT_LISTED]
     if absent:
         states.update(find_in_history(client, absent, datetime.now(UTC)))
@@ -124,12 +129,16 @@ def current_states(client: ScnetClient, refs: Sequence[JobRef]) -> dict[JobRef, 
 
 
 def _in_detail(client: ScnetClient, ref: JobRef) -> JobState | None:
-    """The detail call knows no scheduler: what it shows counts only for our user's job, with the scheduler's word."""
+    """The detail call knows no scheduler, and another one may have the same id: it counts only if it is surely ours."""
     record = client.get_job(ref.job_id)
     if record is None or _id_of(record) != ref.job_id:
         return None
     state = JobState.from_record(record)
-    return state if state.word and state.owner in ("", ref.user) else None
+    same_scheduler = set(client.schedulers) == {ref.scheduler_id}
+    named = record.get("jobmanagerName")
+    same_name = bool(named) and named == client.schedulers.get(ref.scheduler_id)
+    only_name = list(client.schedulers.values()).count(str(named)) == 1
+    return state if state.word and state.owner == ref.user and (same_scheduler or (same_name and only_name)) else None
 
 
 def _id_of(record: Mapping[str, Any]) -> str:
@@ -153,6 +162,14 @@ class _Index:
                 if state.phase is phase:
                     return state
         return NOT_LISTED
+
+    def has_jobs_of_others(self, user: str) -> bool:
+        """
+        Tell whether the list shows jobs of other users.
+
+        :param user: our own.
+        """
+        return any(record.get("user") not in (None, "", user) for record in self._by_id.values())
 
     def has_just(self, ref: JobRef) -> bool:
         """Tell whether the job is listed as itself, not as an array's members or rest."""

@@ -121,7 +121,8 @@ class PlatformClient:
         url = f"{self.api_url}/api/user/v3/tokens"
         try:
             data = self._api.repeat(
-                lambda: self._api.send("POST", url, headers=keys.headers(self._now()), json={}), harmless=True
+                lambda: self._api.send("POST", url, headers=keys.headers(self._now()), quotable=False, json={}),
+                harmless=True,
             )
         except (ScnetPermissionError, ScnetCredentialError) as error:
             raise self._wrong_keys(error, keys) from None
@@ -144,7 +145,7 @@ class PlatformClient:
         """
         url = f"{self.platform_url}/ac/openapi/v2/tokens/next"
         data = self._platform.repeat(
-            lambda: self._platform.send("POST", url, headers={"token": token}, json={}), harmless=True
+            lambda: self._platform.send("POST", url, headers={"token": token}, quotable=False, json={}), harmless=True
         )
         if isinstance(data, list):
             data = next((entry for entry in data if isinstance(entry, Mapping) and entry.get("token")), None)
@@ -200,6 +201,11 @@ class PlatformClient:
             data=error.data,
             call=error.call,
         )
+
+
+def _token_of(entry: Mapping[str, Any]) -> str | None:
+    token = entry.get("token")
+    return token.strip() or None if isinstance(token, str) else None
 
 
 def _is_enabled(entry: Mapping[str, Any]) -> bool:

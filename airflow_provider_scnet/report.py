@@ -64,13 +64,14 @@ class DeletionReport:
         return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no job"
 
 
-def account_of_left(report: DeletionReport, total: int, elapsed: float) -> str:
+def account_of_left(report: DeletionReport, total: int, elapsed: float, *, advice: str) -> str:
     """
     Write the message of an error about jobs that are left: every one is named, the first with state and reason.
 
     :param report: the report.
     :param total: how many jobs were to be deleted.
     :param elapsed: seconds the deletion took.
+    :param advice: what the reader should do.
     """
     left = report.left
     lines = [
@@ -79,7 +80,5 @@ def account_of_left(report: DeletionReport, total: int, elapsed: float) -> str:
     ]
     if len(left) > NAMED_JOBS:
         lines.append(f"  and {len(left) - NAMED_JOBS} more: {to_wire(job.ref for job in left[NAMED_JOBS:])}")
-    lines.append(
-        "They may still be running and burn core-hours: look at them on the platform, then run this task again."
-    )
+    lines.append(f"They may still be running and burn core-hours. {advice}")
     return "\n".join(lines)

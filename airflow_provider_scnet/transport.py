@@ -183,13 +183,14 @@ class Transport:
         )
         return retrying(attempt)
 
-    def send(self, method: str, url: str, *, headers: Mapping[str, str], **content: Any) -> Any:
+    def send(self, method: str, url: str, *, headers: Mapping[str, str], quotable: bool = True, **content: Any) -> Any:
         """
         Send a request once; see :meth:`request`.
 
         :param method: the HTTP verb.
         :param url: the address, without a query.
         :param headers: what identifies us to SCNet.
+        :param quotable: whether an error may quote the answer's body; ``False`` where it may hold a new token.
         :param content: ``params``, ``data`` or ``json`` as in ``requests``.
         """
 
@@ -212,7 +213,7 @@ class Transport:
         except (OSError, ValueError, TypeError, HTTPError) as error:  # requests lets some through unwrapped
             raise self._transport_error(error, method, url) from None
         secrets = [headers[name] for name in SECRET_HEADERS & headers.keys()]
-        return self._open(response, [s for s in secrets if len(s) >= SHORTEST_REDACTED], method, url)
+        return self._open(response, [s for s in secrets if len(s) >= SHORTEST_REDACTED], quotable, method, url)
 
     def unusable(self, method: str, url: str, what: str) -> ScnetTransientError:
         """
@@ -224,29 +225,30 @@ class Transport:
         """
         return ScnetTransientError(f"SCNet's answer has {what} ({self._where(method, url)}).", call=_call(method, url))
 
-    def _open(self, response: requests.Response, secrets: list[str], method: str, url: str) -> Any:
+    def _open(self, response: requests.Response, secrets: list[str], quotable: bool, method: str, url: str) -> Any:
         """An envelope may come with any HTTP status, so the body is read before the status is judged."""
         text = response.content.decode("utf-8-sig", "replace")
+        shown = text if quotable else ""
         try:
             envelope = json.loads(text)
         except (ValueError, RecursionError):
             envelope = None
         code = envelope.get("code") if isinstance(envelope, dict) else None
         if code is None or isinstance(code, dict | list | bool):
-            raise self._not_an_envelope(response, text, secrets, method, url)
+            raise self._not_an_envelope(response, shown, secrets, method, url)
         code, msg, data = redact(str(code).strip(), secrets), envelope.get("msg"), envelope.get("data")
         if code != "0":
             raise error_from_code(
                 code,
                 msg=None if msg is None else redact(str(msg), secrets),
-                data=redact(data, secrets),
+                data=redact(data, secrets) if quotable else None,
                 call=_call(method, url),
                 connection=self.connection,
                 overloaded=_is_overloaded(response),
                 retry_after=_retry_after(response),
             )
         if not 200 <= response.status_code < 300:
-            raise self._not_an_envelope(response, text, secrets, method, url)
+            raise self._not_an_envelope(response, shown, secrets, method, url)
         return data
 
     def _not_an_envelope(
@@ -288,7 +290,7 @@ class Transport:
                 f"lets it out"
             )
         elif isinstance(error, requests.exceptions.ProxyError):
-            what, kind = "the proxy failed. Check HTTPS_PROXY and NO_PROXY", ScnetTransientError
+            what, kind = "the proxy failed", ScnetTransientError
         elif type(reason).__name__ == "NameResolutionError":  # unknown to urllib3 1.26
             what = f"the host name is unknown. Check {self._field} of the Connection for a typo"
         elif isinstance(reason, NewConnectionError):
@@ -298,8 +300,12 @@ class Transport:
                 f"the server's certificate cannot be verified. Check {self._field}, or set extra `verify` to your "
                 f"CA file"
             )
-        elif isinstance(self._verify, str) and not holds_certificates(self._verify):
-            return ScnetRequestError(f"{_origin(url)}: the CA file cannot be read. Check extra `verify`.")
+        elif not isinstance(error, requests.RequestException) or (
+            isinstance(self._verify, str) and not holds_certificates(self._verify)
+        ):
+            return ScnetRequestError(
+                f"{_origin(url)}: the CA file cannot be read. Check extra `verify`, and REQUESTS_CA_BUNDLE if set."
+            )
         elif isinstance(error, requests.exceptions.SSLError):
             what, kind = (
                 f"TLS failed. Check that port and scheme (https or http) of {self._field} are right",
@@ -309,7 +315,9 @@ class Transport:
             what, kind = f"no answer within {self._timeout[1]:g} s", ScnetTransientError
         else:
             what, kind = "the connection broke before an answer came", ScnetTransientError
-        return kind(f"{_origin(url)}: {what} ({self._where(method, url)}).", call=_call(method, url))
+        proxied = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
+        hint = " A proxy is set: check HTTPS_PROXY and NO_PROXY, too." if proxied else ""
+        return kind(f"{_origin(url)}: {what} ({self._where(method, url)}).{hint}", call=_call(method, url))
 
     def _where(self, method: str, url: str) -> str:
         return f"{_call(method, url)}, connection {self.connection}"

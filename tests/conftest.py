@@ -26,8 +26,9 @@ import pytest  # noqa: E402
 
 from airflow_provider_scnet.auth import StoredToken  # noqa: E402
 from airflow_provider_scnet.client import ScnetClient  # noqa: E402
-from airflow_provider_scnet.deletion import DeleteOptions, Deletion  # noqa: E402
+from airflow_provider_scnet.deletion import Deletion  # noqa: E402
 from airflow_provider_scnet.jobs import parse_jobs  # noqa: E402
+from airflow_provider_scnet.options import DeleteOptions  # noqa: E402
 from airflow_provider_scnet.platform_client import PlatformClient  # noqa: E402
 from airflow_provider_scnet.report import DeletionReport  # noqa: E402
 from airflow_provider_scnet.testing import ScnetEmulator  # noqa: E402

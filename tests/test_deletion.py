@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_scnet.deletion import DeleteOptions
+from airflow_provider_scnet.deletion import Deletion
 from airflow_provider_scnet.exceptions import (
     ScnetAccountError,
     ScnetAddressError,
@@ -20,10 +20,11 @@ from airflow_provider_scnet.exceptions import (
     ScnetPermissionError,
     ScnetRequestError,
 )
-from airflow_provider_scnet.jobs import JobRef
+from airflow_provider_scnet.jobs import JobRef, parse_jobs
+from airflow_provider_scnet.options import DeleteOptions
 from airflow_provider_scnet.report import DeletionReport
 from airflow_provider_scnet.testing import ScnetEmulator
-from tests.conftest import SCHEDULER, SECOND_SCHEDULER
+from tests.conftest import SCHEDULER, SECOND_SCHEDULER, client_of
 
 Delete = Callable[..., DeletionReport]
 
@@ -164,6 +165,49 @@ def test_wrong_user_among_many_is_not_gone(scnet: ScnetEmulator, delete: Delete)
     jobs = [scnet.add_job() for _ in range(30)]
     with pytest.raises(ScnetJobsNotDeletedError, match="30 of 30 jobs"):
         delete(*(f"{SCHEDULER},alice:{job.job_id}:" for job in jobs), timeout=30)
+
+
+def test_wrong_user_of_an_array_is_not_gone(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.add_job(job_id="5_1")
+    with pytest.raises(ScnetJobsNotDeletedError, match="running"):
+        delete(f"{SCHEDULER},alice:5:", timeout=20)
+
+
+def test_wrong_user_is_not_gone_where_empty_lists_are_null(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.null_empty_lists = True
+    jobs = [scnet.add_job() for _ in range(21)]
+    with pytest.raises(ScnetJobsNotDeletedError, match="21 left"):
+        delete(*(f"{SCHEDULER},alice:{job.job_id}:" for job in jobs), timeout=60)
+
+
+def test_wrong_user_of_a_job_that_nobody_lists_is_not_gone(scnet: ScnetEmulator, delete: Delete) -> None:
+    with pytest.raises(ScnetJobsNotDeletedError, match="is the user right"):
+        delete(f"{SCHEDULER},alice:4711:", timeout=20)
+
+
+@pytest.mark.parametrize("code", ["10012", "10013", "815005"])
+def test_fresh_job_is_not_gone_while_its_deletes_are_in_doubt(scnet: ScnetEmulator, delete: Delete, code: str) -> None:
+    job = scnet.add_job()
+    scnet.fail("delete", code=code, times=3)
+    scnet.fail("list", code="0", data={"total": 0, "list": []}, times=5)
+    assert texts(delete(job).deleted) == [job.ref]
+    assert not job.active
+
+
+def test_fresh_jobs_of_a_poisoned_batch_are_not_gone(scnet: ScnetEmulator, delete: Delete) -> None:
+    jobs = [scnet.add_job() for _ in range(50)]
+    jobs[0].refused = ("10001", "internal_error")
+    scnet.fail("list", code="0", data={"total": 0, "list": []}, times=4)
+    with pytest.raises(ScnetJobsNotDeletedError):
+        delete(*jobs)
+    assert scnet.active_jobs == [jobs[0]]
+
+
+def test_sentence_that_confirms_another_bracket(scnet: ScnetEmulator, delete: Delete) -> None:
+    sentence = "delete the jobs [acexample01:1:] successfully! [acexample01:101:] failed!"
+    scnet.fail("delete", code="0", data={SCHEDULER: sentence}, times=None)
+    with pytest.raises(ScnetJobsNotDeletedError, match="did not confirm"):
+        delete(scnet.add_job(job_id="101"), verify=False, timeout=20)
 
 
 def test_scheduler_of_another_region_is_not_gone(scnet: ScnetEmulator, delete: Delete) -> None:
@@ -342,6 +386,58 @@ def test_refused_list_of_one_scheduler_spares_the_other(scnet: ScnetEmulator, de
     assert not job.active
 
 
+def test_refused_list_of_one_user_spares_the_other(scnet: ScnetEmulator, delete: Delete) -> None:
+    job = scnet.add_job()
+    job.ignores_delete = 1
+    scnet.fail("list", code="10004", times=None, when=lambda r: r.query.get("strJobOwner") == "alice")
+    with pytest.raises(ScnetRequestError, match=r"alice:1:.*10004") as caught:
+        delete(f"{SCHEDULER},alice:1:", job)
+    assert texts(caught.value.report.deleted) == [job.ref]
+
+
+@pytest.mark.parametrize("fault", [{"code": "10004"}, {"status": 503}], ids=["refused", "unavailable"])
+def test_history_that_fails_hides_nothing(scnet: ScnetEmulator, delete: Delete, fault: dict[str, Any]) -> None:
+    job = scnet.add_job()
+    job.ignores_delete = True
+    scnet.fail("history", times=None, **fault)
+    with pytest.raises(ScnetJobsNotDeletedError, match=job.ref) as caught:
+        delete(job, "4711", missing_ok=False, timeout=20)
+    assert len(caught.value.report.left) == 2
+
+
+def test_body_that_is_lost_on_the_way_stops_at_once(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.fail("delete", code="10003", times=None)
+    with pytest.raises(ScnetRequestError, match="no proxy drops its body"):
+        delete(*(scnet.add_job() for _ in range(1000)))
+    assert scnet.calls == {"delete": 1}
+
+
+def test_gateway_that_answers_nonsense_is_left_for_the_next(scnet: ScnetEmulator) -> None:
+    jobs = [scnet.add_job() for _ in range(10)]
+    with ScnetEmulator() as broken:
+        broken.fail("*", status=502, times=None)
+        client = client_of(scnet, gateways=[f"{broken.url}/hpc", f"{scnet.url}/hpc"])
+        refs = parse_jobs([job.ref for job in jobs])
+        report = Deletion(client, refs, DeleteOptions(), clock=scnet.clock.now, sleep=scnet.clock.advance).run()
+        assert len(report.deleted) == 10
+        assert broken.calls == {"delete": 1}
+
+
+def test_time_out_of_the_task_leaves_an_account(
+    scnet: ScnetEmulator, client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = scnet.add_job()
+    job.ignores_delete = True
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Deletion(client, parse_jobs(job.ref), DeleteOptions(), sleep=interrupt).run()
+    assert "Stopped in the middle. 1 of 1 jobs are not known to have ended" in caplog.text
+    assert job.ref in caplog.text
+
+
 # --- errors of the account stop at once ---------------------------------------------------------------------
 
 
@@ -364,6 +460,7 @@ def test_error_of_the_account_stops_and_tells_what_was_done(
     assert isinstance(caught.value, ScnetPermanentError)
     assert "Of 150 jobs, 100 were named in a delete request and 50 were not" in str(caught.value)
     assert len(caught.value.report.left) == 150
+    assert all(job.ref in str(caught.value) for job in jobs)
     assert caught.value.code == code
     assert set(scnet.calls) <= {"delete", "renew"}  # a refused token is renewed once
 

@@ -5,9 +5,9 @@ import pytest
 from airflow_provider_scnet.client import ScnetClient
 from airflow_provider_scnet.exceptions import ScnetRequestError
 from airflow_provider_scnet.jobs import NOT_LISTED, JobRef, Phase
-from airflow_provider_scnet.observation import SINGLE_LOOKUPS, confirm_absent, current_states, look
+from airflow_provider_scnet.observation import SINGLE_LOOKUPS, UNCONFIRMED, confirm_absent, current_states, look
 from airflow_provider_scnet.testing import ScnetEmulator
-from tests.conftest import SCHEDULER
+from tests.conftest import SCHEDULER, SECOND_SCHEDULER
 
 
 def ref(job_id: object, user: str = "acexample01") -> JobRef:
@@ -28,19 +28,18 @@ def ref(job_id: object, user: str = "acexample01") -> JobRef:
 )
 def test_look_tells_the_phase(scnet: ScnetEmulator, client: ScnetClient, state: str, phase: Phase) -> None:
     job = scnet.add_job(state)
-    assert look(client, SCHEDULER, [ref(job.job_id)])[ref(job.job_id)].phase is phase
+    assert look(client, SCHEDULER, scnet.user, [ref(job.job_id)])[ref(job.job_id)].phase is phase
 
 
-def test_look_asks_once_for_each_user(scnet: ScnetEmulator, client: ScnetClient) -> None:
+def test_states_of_jobs_are_asked_once_for_each_user(scnet: ScnetEmulator, client: ScnetClient) -> None:
     refs = [ref(scnet.add_job(user=user).job_id, user) for user in ("a", "b") for _ in range(30)]
-    states = look(client, SCHEDULER, refs)
-    assert {state.phase for state in states.values()} == {Phase.ACTIVE}
+    assert {state.phase for state in current_states(client, refs).values()} == {Phase.ACTIVE}
     assert scnet.calls == {"list": 4}
 
 
 def test_look_asks_for_the_detail_of_a_few_jobs_only(scnet: ScnetEmulator, client: ScnetClient) -> None:
     refs = [ref(scnet.add_job("COMPLETING").job_id) for _ in range(60)]
-    states = look(client, SCHEDULER, refs)
+    states = look(client, SCHEDULER, scnet.user, refs)
     assert scnet.calls["detail"] == SINGLE_LOOKUPS
     assert all(state.phase is not Phase.ENDED for state in states.values())
 
@@ -49,14 +48,44 @@ def test_detail_of_another_users_job_is_no_evidence(scnet: ScnetEmulator, client
     job = scnet.add_job("COMPLETED", user="colleague", ended_ago=9)
     listed = {"jobId": job.job_id, "jobStatus": "statX"}
     scnet.fail("list", code="0", data={"total": 1, "list": [listed]}, times=None)
-    assert look(client, SCHEDULER, [ref(job.job_id)])[ref(job.job_id)].phase is Phase.DOUBTFUL
+    assert look(client, SCHEDULER, scnet.user, [ref(job.job_id)])[ref(job.job_id)].phase is Phase.DOUBTFUL
 
 
-@pytest.mark.parametrize("number", [1, SINGLE_LOOKUPS + 5], ids=["one by one", "in one list"])
-def test_absence_is_confirmed(scnet: ScnetEmulator, client: ScnetClient, number: int) -> None:
+@pytest.mark.parametrize("number", [1, SINGLE_LOOKUPS + 5])
+def test_absence_is_confirmed_by_a_complete_list_of_everybody(
+    scnet: ScnetEmulator, client: ScnetClient, number: int
+) -> None:
     refs = [ref(n) for n in range(1, number + 1)]
     assert set(confirm_absent(client, SCHEDULER, refs).values()) == {NOT_LISTED}
-    assert scnet.calls["list"] == (number if number == 1 else 1)
+    assert scnet.calls == {"clusters": 1, "list": 1}
+
+
+def test_absence_of_an_array_of_another_user_is_refuted_by_its_members(
+    scnet: ScnetEmulator, client: ScnetClient
+) -> None:
+    scnet.add_job(job_id="5_1")
+    assert confirm_absent(client, SCHEDULER, [ref("5", "alice")])[ref("5", "alice")].phase is Phase.ACTIVE
+
+
+def test_absence_of_anothers_job_is_sure_only_where_others_are_seen(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    theirs = ref(7, "colleague")
+    assert confirm_absent(client, SCHEDULER, [theirs])[theirs].phase is Phase.DOUBTFUL
+    scnet.add_job(user="third")
+    assert confirm_absent(client, SCHEDULER, [theirs])[theirs] is NOT_LISTED
+
+
+def test_absence_of_anothers_job_is_sure_if_the_history_has_it(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    job = scnet.add_job("COMPLETED", user="colleague", ended_ago=3600)
+    theirs = ref(job.job_id, "colleague")
+    assert confirm_absent(client, SCHEDULER, [theirs])[theirs] is NOT_LISTED
+
+
+def test_detail_of_another_schedulers_job_is_no_evidence(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    scnet.add_job("COMPLETED", job_id="197", ended_ago=9)
+    scnet.cancel_delay = 1000
+    ours = scnet.add_job("COMPLETING", job_id="197", scheduler_id=SECOND_SCHEDULER)
+    reference = JobRef(SECOND_SCHEDULER, ours.user, "197")
+    assert look(client, SECOND_SCHEDULER, ours.user, [reference])[reference].phase is not Phase.ENDED
 
 
 def test_absence_is_refuted_by_a_job_of_another_user(scnet: ScnetEmulator, client: ScnetClient) -> None:
@@ -71,7 +100,7 @@ def test_absence_in_a_list_that_is_cut_short_is_confirmed_in_portions(
     scnet.total_lie = lambda real: real + 1
     states = list(confirm_absent(client, SCHEDULER, [ref(n) for n in range(1, 31)]).values())
     assert states[:SINGLE_LOOKUPS] == [NOT_LISTED] * SINGLE_LOOKUPS
-    assert {state.phase for state in states[SINGLE_LOOKUPS:]} == {Phase.DOUBTFUL}
+    assert states[SINGLE_LOOKUPS:] == [UNCONFIRMED] * 10
 
 
 def test_absence_at_an_unknown_scheduler_is_an_error(client: ScnetClient) -> None:

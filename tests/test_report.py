@@ -60,7 +60,7 @@ def test_left_job(state: JobState, error: ScnetError | None, text: str) -> None:
 
 def account(left: int, **report: list[JobRef]) -> list[str]:
     jobs = [LeftJob(ref(n), RUNNING, None) for n in range(left)]
-    return account_of_left(DeletionReport(left=jobs, **report), 40, 299.6).splitlines()
+    return account_of_left(DeletionReport(left=jobs, **report), 40, 299.6, advice="Look at them.").splitlines()
 
 
 def test_account() -> None:

@@ -591,7 +591,7 @@ def moment(seconds: float) -> str:
         ("60", 60, 60),
         ("61", LONGEST_PAUSE, LONGEST_PAUSE),
         ("9" * 400, LONGEST_PAUSE, LONGEST_PAUSE),
-        (moment(50), 1, 50),
+        (moment(7200), LONGEST_PAUSE, LONGEST_PAUSE),
         (moment(86400), LONGEST_PAUSE, LONGEST_PAUSE),
         (moment(-86400), 0, 0),
         # Not understood: our own pause.

@@ -21,10 +21,11 @@ from airflow_provider_scnet.auth import (
 from airflow_provider_scnet.client import ScnetClient
 from airflow_provider_scnet.connection import Settings, read_settings
 from airflow_provider_scnet.connection_form import connection_form_widgets, ui_field_behaviour
-from airflow_provider_scnet.deletion import DeleteOptions, Deletion
+from airflow_provider_scnet.deletion import Deletion
 from airflow_provider_scnet.exceptions import ScnetCredentialError, ScnetError, ScnetRequestError, quote
 from airflow_provider_scnet.jobs import JobRef, JobState, check_user, parse_jobs
 from airflow_provider_scnet.observation import current_states
+from airflow_provider_scnet.options import DeleteOptions
 from airflow_provider_scnet.platform_client import Center, PlatformClient
 from airflow_provider_scnet.report import DeletionReport
 from airflow_provider_scnet.transport import Transport, hpc_base_url
@@ -80,7 +81,7 @@ class ScnetHook(BaseHook):
         """
         if self._settings.scheduler_id:
             return self._settings.scheduler_id
-        schedulers = self.client.list_schedulers()
+        schedulers = self.client.schedulers
         if len(schedulers) != 1:
             raise ScnetRequestError(
                 f"scheduler_id: SCNet lists {len(schedulers)} schedulers for connection {self.scnet_conn_id!r}: "
@@ -243,9 +244,17 @@ class ScnetHook(BaseHook):
                 f"Connection {self.scnet_conn_id!r}, extra `region`: the region {self._center.name!r} offers no HPC "
                 f"gateway that is enabled, so no jobs can run there. Name another region, or the gateway in `host`."
             )
-        field = "the gateway's address from the platform; `host`"
-        allow_http = self._settings.allow_http
-        return list(dict.fromkeys(hpc_base_url(url, field=field, allow_http=allow_http) for url in urls))
+        gateways: list[str] = []
+        for url in urls:
+            try:
+                gateways.append(
+                    hpc_base_url(url, field="address from the platform", allow_http=self._settings.allow_http)
+                )
+            except ScnetRequestError as error:
+                self.log.warning("Leaving out a gateway of connection %s: %s", self.scnet_conn_id, error)
+                if url == urls[-1] and not gateways:
+                    raise
+        return list(dict.fromkeys(gateways))
 
     def _transport(self, field: str) -> Transport:
         return Transport(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_scnet.deletion import DeleteOptions
+from airflow_provider_scnet.options import DeleteOptions
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -14,6 +14,7 @@ SHAPES = {
     "xcomarg_value": [FIRST],
     "xcomarg_number": [FIRST],
     "xcomarg_mapping": [SECOND],
+    "xcomarg_references": [FIRST, SECOND],
     "list_of_xcomargs": [FIRST, SECOND],
     "list_of_templates": [FIRST, SECOND],
     "template_of_list": [FIRST, SECOND],
@@ -79,6 +80,6 @@ def test_broken_reference_fails_before_any_request(shapes: Run, emulator: ScnetE
 
 
 def test_every_shape_of_the_dag_is_checked(shapes: Run, native_shapes: Run) -> None:
-    upstream = {"ids", "one", "number", "record", "nothing", "mapped"}
+    upstream = {"ids", "one", "number", "record", "references", "nothing", "mapped"}
     assert set(shapes.tasks) - upstream == {*SHAPES, "mapped_template", "broken"}
     assert set(native_shapes.tasks) - upstream == set(NATIVE_SHAPES)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from airflow.providers.common.compat.sdk import DAG, task
 
+from airflow_provider_scnet.jobs import JobRef
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator
 
 with DAG("shapes", schedule=None, start_date=datetime(2026, 1, 1), catchup=False):
@@ -27,6 +28,10 @@ with DAG("shapes", schedule=None, start_date=datetime(2026, 1, 1), catchup=False
         return {"scheduler_id": 1638523853, "user": "acexample01", "job_id": 102}
 
     @task
+    def references() -> list[JobRef]:
+        return [JobRef("1638523853", "acexample01", "101"), JobRef("1638523853", "acexample01", "102")]
+
+    @task
     def nothing() -> None:
         return None
 
@@ -36,7 +41,8 @@ with DAG("shapes", schedule=None, start_date=datetime(2026, 1, 1), catchup=False
 
     several, single, count, mapping = ids(), one(), number(), record()
     many = mapped.expand(job_id=[101, 102])
-    upstream = [several, single, count, mapping, nothing(), many]
+    refs = references()
+    upstream = [several, single, count, mapping, refs, nothing(), many]
 
     def pull(task_id: str, how: str = "") -> str:
         return f"{{{{ ti.xcom_pull(task_ids='{task_id}'){how} }}}}"
@@ -48,6 +54,7 @@ with DAG("shapes", schedule=None, start_date=datetime(2026, 1, 1), catchup=False
     delete("xcomarg_value", single)
     delete("xcomarg_number", count)
     delete("xcomarg_mapping", mapping)
+    delete("xcomarg_references", refs)
     delete("list_of_xcomargs", [single, mapping])
     delete("list_of_templates", [pull("one"), pull("record")])
     delete("template_of_list", pull("ids"))
