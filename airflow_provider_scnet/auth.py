@@ -75,6 +75,7 @@ class _Vault:
         self.lock = threading.RLock()
         self.token: str | None = None
         self.quiet_until = 0.0
+        self.margin: dict[str, float] = {}  # of the newest token: SCNet's may live for less than ours
         self.regions: list[RegionToken] = []
 
 
@@ -125,11 +126,24 @@ class TokenSource(ABC):
     def _get(self, is_good: Callable[[str], bool]) -> str:
         with self._vault.lock:
             token = self._known()
-            return token if token and is_good(token) else self._replace(token)
+            if token and is_good(token):
+                return token
+            new = self._replace(token)
+            lifetime = (read_expiry(new) or 0) - self._now()
+            self._vault.margin = {new: min(RENEWAL_MARGIN, lifetime / 10)}
+            return new
 
     def _ends_soon(self, token: str) -> bool:
         expiry = read_expiry(token)
-        return expiry is not None and expiry - self._now() < RENEWAL_MARGIN
+        return expiry is not None and expiry - self._now() < self._vault.margin.get(token, RENEWAL_MARGIN)
+
+    def explain(self, error: ScnetCredentialError) -> ScnetCredentialError:
+        """
+        Say of a new token's refusal what it means for this kind of credential.
+
+        :param error: the refusal.
+        """
+        return error
 
     @abstractmethod
     def _known(self) -> str | None:
@@ -166,6 +180,10 @@ class StoredToken(TokenSource):
         self._keys = keys
         self._connection = connection
 
+    def explain(self, error: ScnetCredentialError) -> ScnetCredentialError:
+        """See the base class."""
+        return self._keys.explain(error) if self._keys else error
+
     def _known(self) -> str:
         return self._vault.token or self._stored
 
@@ -179,7 +197,7 @@ class StoredToken(TokenSource):
         if expiry is not None and self._now() - expiry > RENEWAL_WINDOW:
             raise self._ended(expiry, "too long ago to be renewed")
         try:
-            token = self._platform.renew_token(stale)
+            token = self._platform.renew_token(stale, str(read_claims(stale).get("clusterId") or ""))
         except ScnetCredentialError:
             raise self._ended(expiry, "SCNet does not renew it") from None
         except ScnetTransientError as error:
@@ -227,6 +245,17 @@ class KeyTokens(TokenSource):
         self._region = region
         self._connection = connection
 
+    def explain(self, error: ScnetCredentialError) -> ScnetCredentialError:
+        """See the base class."""
+        return ScnetCredentialError(
+            f"[{error.code}] SCNet refuses a token that was just fetched with the AK/SK pair ({error.call}, connection "
+            f"{self._connection}). Check that `host` is a gateway of the region in extra `region`, or leave it empty.",
+            code=error.code,
+            msg=error.msg,
+            call=error.call,
+            answered=error.answered,
+        )
+
     def _known(self) -> str | None:
         try:
             return self.choose(self._vault.regions).token
@@ -254,6 +283,8 @@ class KeyTokens(TokenSource):
         named = [region for region in regions if region.region_id == self._region]
         if self._region and not named:
             raise ScnetRequestError(f"{where}={self._region!r}: no such region. The account has: {listed}.")
+        if not regions:
+            raise ScnetAccountError(f"Connection {self._connection!r}: the account may use no region at all.")
         usable = [region for region in named or regions if region.token]
         if not usable:
             raise ScnetAccountError(
@@ -279,4 +310,8 @@ def call_with_token(source: TokenSource, call: Callable[[str], T]) -> T:
     try:
         return call(token)
     except ScnetCredentialError:
-        return call(source.renewed(token))
+        renewed = source.renewed(token)
+    try:
+        return call(renewed)
+    except ScnetCredentialError as error:
+        raise source.explain(error) from None

@@ -210,15 +210,17 @@ class ScnetClient:
         left for the next request: this one may have had an effect.
         """
         for gateways_left in reversed(range(len(self._gateways))):
+            gateway = self._gateways[0]
             try:
-                return self._transport.send(method, self._url(path), headers={"token": token}, **content)
+                return self._transport.send(method, self._url(path, gateway), headers={"token": token}, **content)
             except ScnetTransientError as error:
-                if not error.answered:
+                if not error.answered and gateway == self._gateways[0]:  # no other thread has left it yet
                     self._gateways = [*self._gateways[1:], self._gateways[0]]
                 if not gateways_left or not isinstance(error, NeverSentError):
                     raise
-    def _url(self, path: str) -> str:
-        return f"{self.base_url}/openapi/v2{path}"
+
+    def _url(self, path: str, gateway: str = "") -> str:
+        return f"{gateway or self.base_url}/openapi/v2{path}"
 
 
 def _beijing_time(moment: datetime) -> str:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
 
+LONGEST_TIMEOUT = 3600.0
+
+
 @dataclass(frozen=True)
 class Settings:
     """
@@ -118,6 +121,8 @@ def _keys(connection: Connection, extra: Mapping[str, Any]) -> AccessKeys | None
             raise ScnetCredentialError(f"extra `{name}`: not a key (it has blanks or other foreign characters).")
     if not login:
         raise ScnetCredentialError("login: empty, but needed with AK/SK. It is the login name of the portal.")
+    if not login.isprintable():
+        raise ScnetCredentialError("login: has characters that no name has. Type it again.")
     return AccessKeys(login, pair["access_key"], pair["secret_key"])
 
 
@@ -132,10 +137,14 @@ def _gateway(connection: Connection, allow_http: bool) -> str:
         return ""
     scheme, _, rest = host.rpartition("://")
     authority, slash, path = rest.partition("/")
-    port = f":{connection.port}" if connection.port and not re.search(r":\d+$", authority) else ""
-    return hpc_base_url(
-        f"{scheme or connection.schema or 'https'}://{authority}{port}{slash}{path}", allow_http=allow_http
-    )
+    fields = ["host"]
+    if connection.port and not re.search(r":\d+$", authority):
+        authority = f"{authority}:{connection.port}"
+        fields.append("port")
+    if connection.schema and not scheme:
+        fields.append("schema")
+    address = f"{scheme or connection.schema or 'https'}://{authority}{slash}{path}"
+    return hpc_base_url(address, field=" + ".join(fields), allow_http=allow_http)
 
 
 def _url(extra: Mapping[str, Any], name: str, default: str, allow_http: bool) -> str:
@@ -156,8 +165,10 @@ def _timeout(extra: Mapping[str, Any]) -> float:
         seconds = float(text) if text else DEFAULT_TIMEOUT
     except ValueError:
         seconds = 0
-    if not 0 < seconds < float("inf"):
-        raise ScnetRequestError(f"extra `timeout`={quote(text)!r}: must be a positive number of seconds.")
+    if not 0 < seconds <= LONGEST_TIMEOUT:
+        raise ScnetRequestError(
+            f"extra `timeout`={quote(text)!r}: must be a positive number of seconds, {LONGEST_TIMEOUT:g} at most."
+        )
     return seconds
 
 

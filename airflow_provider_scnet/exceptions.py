@@ -200,6 +200,7 @@ def error_from_code(
     data: Any,
     call: str,
     connection: str,
+    field: str = "`host`",
     overloaded: bool = False,
     retry_after: float | None = None,
 ) -> ScnetError:
@@ -211,6 +212,7 @@ def error_from_code(
     :param data: the envelope's ``data``.
     :param call: verb and path.
     :param connection: the Airflow connection id, for the message.
+    :param field: the field of the Connection that holds the address, for the message.
     :param overloaded: the HTTP status says that the service is in trouble (429, 5xx): what is unknown may pass.
     :param retry_after: seconds from a ``Retry-After`` header, if there was one.
     """
@@ -226,7 +228,7 @@ def error_from_code(
     said = "; ".join(quote(part) for part in (msg, data) if isinstance(part, str) and part.strip())
     message = (
         f"[{quote(code, 20)}] {row.label} · {row.meaning} ({call}, connection {connection})."
-        f"{f' SCNet said: {said}.' if said else ''} {row.remedy}"
+        f"{f' SCNet said: {said}.' if said else ''} {row.remedy.replace('`host`', field)}"
     )
     details: dict[str, Any] = {"code": code, "msg": msg, "data": data, "call": call, "answered": True}
     if issubclass(row.error_class, ScnetTransientError):

@@ -11,15 +11,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_scnet.exceptions import (
+    ScnetAddressError,
     ScnetCredentialError,
     ScnetError,
-    ScnetPermanentError,
     ScnetPermissionError,
+    ScnetRequestError,
+    quote,
 )
 from airflow_provider_scnet.transport import Transport
 
 API_URL = "https://api.scnet.cn"
 PLATFORM_URL = "https://www.scnet.cn"
+OF_THE_CREDENTIAL = (ScnetPermissionError, ScnetCredentialError, ScnetRequestError)
+"""What the token call answers if something is wrong with what we gave it: 10003, 10004, 10008, 10009."""
 PLATFORM_REGION = "0"
 """``clusterId`` of the platform's own entry among the regions; its token is of no use for job calls."""
 
@@ -124,35 +128,33 @@ class PlatformClient:
                 lambda: self._api.send("POST", url, headers=keys.headers(self._now()), quotable=False, json={}),
                 harmless=True,
             )
-        except (ScnetPermissionError, ScnetCredentialError) as error:
-            raise self._wrong_keys(error, keys) from None
+        except ScnetError as error:
+            raise self._explained(error, keys) from None
         if not isinstance(data, list):
             raise self._api.unusable("POST", url, "no list of regions")
-        entries = [entry for entry in data if isinstance(entry, Mapping) and entry.get("clusterId") is not None]
         return [
-            RegionToken(
-                str(entry["clusterId"]).strip(), str(entry.get("clusterName") or ""), entry.get("token") or None
-            )
-            for entry in entries
-            if str(entry["clusterId"]).strip() != PLATFORM_REGION
+            RegionToken(region_id, str(entry.get("clusterName") or ""), _token_of(entry))
+            for entry in data
+            if (region_id := _region_of(entry)) not in ("", PLATFORM_REGION)
         ]
 
-    def renew_token(self, token: str) -> str:
+    def renew_token(self, token: str, region_id: str = "") -> str:
         """
         Exchange a token, valid or expired less than 24 hours ago, for a new one (API page renewal-token).
 
         :param token: the old token.
+        :param region_id: its region, should the answer list several.
         """
         url = f"{self.platform_url}/ac/openapi/v2/tokens/next"
         data = self._platform.repeat(
             lambda: self._platform.send("POST", url, headers={"token": token}, quotable=False, json={}), harmless=True
         )
-        if isinstance(data, list):
-            data = next((entry for entry in data if isinstance(entry, Mapping) and entry.get("token")), None)
-        renewed = data.get("token") if isinstance(data, Mapping) else data
-        if not isinstance(renewed, str) or not renewed.strip():
+        entries = data if isinstance(data, list) else [{"token": data} if isinstance(data, str) else data]
+        renewed = [entry for entry in entries if _token_of(entry)]
+        of_region = [entry for entry in renewed if _region_of(entry) == region_id]
+        if not renewed:
             raise self._platform.unusable("POST", url, "no token")
-        return renewed.strip()
+        return _token_of((of_region or renewed)[0]) or ""
 
     def get_center(self, token: str) -> Center:
         """
@@ -173,38 +175,43 @@ class PlatformClient:
             gateways=[str(entry["url"]).strip() for entry in gateways if entry.get("url") and _is_enabled(entry)],
         )
 
-    def _wrong_keys(self, error: ScnetError, keys: AccessKeys) -> ScnetPermanentError:
+    def _explained(self, error: ScnetError, keys: AccessKeys) -> ScnetError:
         """SCNet says what is wrong only in Chinese prose; say which field of the Connection it speaks of."""
-        said = f"{error.msg} {error.data}"
-        if "用户不存在" in said:
-            what = (
-                f"login={keys.login!r}: the platform knows no such user. Use the login name of the portal (it may have "
-                f"been renamed), not the cluster user."
-            )
-        elif "时间" in said or "timestamp" in said.lower():
-            moment = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self._now()))
-            what = f"the time of the signature was refused. Set this machine's clock: it says {moment}."
-        elif "非本人" in said:
-            what = f"extra `access_key`: the key belongs to another user than login={keys.login!r}."
-        elif "不存在" in said:
-            what = (
-                "extra `access_key`: SCNet does not know this key. It may have been deleted on the portal "
-                "(个人中心, 访问控制)."
-            )
-        else:
-            what = f"extra `secret_key` does not belong to `access_key`, or `login`={keys.login!r} is not their owner."
+        said = f"{error.msg or ''} {error.data or ''}"
+        moment = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self._now()))
+        clock = f"the time of the signature was refused. Set this machine's clock: it says {moment}."
+        reasons = {
+            "用户不存在": "`login`: the platform knows no such user. Use the portal's login name (it may have been "
+            "renamed), not the cluster user.",
+            "timestamp": clock,
+            "时间": clock,
+            "非本人": "extra `access_key`: the key belongs to another user than `login`.",
+            "签名": "extra `secret_key` does not belong to `access_key`, or `login` is not their owner.",
+            "不存在": "extra `access_key`: SCNet does not know this key. It may have been deleted on the portal "
+            "(个人中心, 访问控制).",
+        }
+        what = next((reason for word, reason in reasons.items() if word in said), "")
+        about_keys = isinstance(error, OF_THE_CREDENTIAL) and not isinstance(error, ScnetAddressError)
+        if not what and not (error.answered and about_keys):
+            return error
+        what = what or "check `login`, extra `access_key` and extra `secret_key`."
         return ScnetCredentialError(
             f"[{error.code}] 校验失败 · verification failed (POST /api/user/v3/tokens, connection "
-            f"{self._api.connection}): {what}",
+            f"{self._api.connection}): {what} (login={keys.login!r}; SCNet said: {quote(said)!r})",
             code=error.code,
             msg=error.msg,
-            data=error.data,
             call=error.call,
+            answered=True,
         )
 
 
-def _token_of(entry: Mapping[str, Any]) -> str | None:
-    token = entry.get("token")
+def _region_of(entry: object) -> str:
+    value = entry.get("clusterId") if isinstance(entry, Mapping) else None
+    return "" if value is None else str(value).strip()
+
+
+def _token_of(entry: object) -> str | None:
+    token = entry.get("token") if isinstance(entry, Mapping) else None
     return token.strip() or None if isinstance(token, str) else None
 
 

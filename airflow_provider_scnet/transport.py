@@ -240,10 +240,11 @@ class Transport:
         if code != "0":
             raise error_from_code(
                 code,
-                msg=None if msg is None else redact(str(msg), secrets),
+                msg=None if msg is None else redact(str(msg) if quotable else _without_tokens(str(msg)), secrets),
                 data=redact(data, secrets) if quotable else None,
                 call=_call(method, url),
                 connection=self.connection,
+                field=self._field,
                 overloaded=_is_overloaded(response),
                 retry_after=_retry_after(response),
             )
@@ -340,6 +341,10 @@ def redact(value: Any, secrets: Sequence[str]) -> Any:
         value = value.replace(secret, "***")
     plain = unquote(html.unescape(re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), value)))
     return "(withheld: it repeats the credential)" if any(secret in plain for secret in secrets) else value
+
+
+def _without_tokens(text: str) -> str:
+    return re.sub(r"[\w.-]{24,}", "***", text, flags=re.ASCII)
 
 
 def _target_of(response: requests.Response) -> str:

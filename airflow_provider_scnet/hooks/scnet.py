@@ -22,7 +22,13 @@ from airflow_provider_scnet.client import ScnetClient
 from airflow_provider_scnet.connection import Settings, read_settings
 from airflow_provider_scnet.connection_form import connection_form_widgets, ui_field_behaviour
 from airflow_provider_scnet.deletion import Deletion
-from airflow_provider_scnet.exceptions import ScnetCredentialError, ScnetError, ScnetRequestError, quote
+from airflow_provider_scnet.exceptions import (
+    ScnetCredentialError,
+    ScnetError,
+    ScnetJobReferenceError,
+    ScnetRequestError,
+    quote,
+)
 from airflow_provider_scnet.jobs import JobRef, JobState, check_user, parse_jobs
 from airflow_provider_scnet.observation import current_states
 from airflow_provider_scnet.options import DeleteOptions
@@ -99,7 +105,12 @@ class ScnetHook(BaseHook):
         :raises ScnetCredentialError: if none of them says it.
         """
         user = self._settings.user or read_claims(self._tokens.token()).get("computeUser") or self._center_user()
-        return check_user(user)
+        try:
+            return check_user(user)
+        except ScnetJobReferenceError as error:
+            raise ScnetCredentialError(
+                f"SCNet names a strange cluster user for connection {self.scnet_conn_id!r}: {error} Set extra `user`."
+            ) from None
 
     def parse_jobs(self, jobs: Any, *, scheduler_id: str | None = None, user: str | None = None) -> list[JobRef]:
         """
@@ -245,15 +256,16 @@ class ScnetHook(BaseHook):
                 f"gateway that is enabled, so no jobs can run there. Name another region, or the gateway in `host`."
             )
         gateways: list[str] = []
-        for url in urls:
+        errors: list[ScnetRequestError] = []
+        for url in dict.fromkeys(urls):
             try:
-                gateways.append(
-                    hpc_base_url(url, field="address from the platform", allow_http=self._settings.allow_http)
-                )
+                gateway = hpc_base_url(url, field="address from the platform", allow_http=self._settings.allow_http)
+                gateways.append(gateway)
             except ScnetRequestError as error:
                 self.log.warning("Leaving out a gateway of connection %s: %s", self.scnet_conn_id, error)
-                if url == urls[-1] and not gateways:
-                    raise
+                errors.append(error)
+        if not gateways:
+            raise errors[0]
         return list(dict.fromkeys(gateways))
 
     def _transport(self, field: str) -> Transport:
