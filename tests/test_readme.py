@@ -127,7 +127,8 @@ def test_connections_of_the_environment_are_read(variable: str, monkeypatch: pyt
 
 def test_commands_of_the_connection_run(tmp_path: Path) -> None:
     (block,) = [block for block in blocks("en") if "airflow connections add" in block]
-    shell = f"set -e\nairflow db migrate\n{block}\nairflow connections get scnet_default -o json\nairflow connections get scnet_token -o json"
+    look = "airflow connections get scnet_default -o json\nairflow connections get scnet_token -o json"
+    shell = f"set -e\nairflow db migrate\n{block}\n{look}"
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "AIRFLOW_HOME": str(tmp_path), "SCNET_TOKEN": "a.token"}
     out = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, env=environment, cwd=tmp_path)
