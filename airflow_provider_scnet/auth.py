@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import math
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from airflow_provider_scnet.exceptions import (
     ScnetCredentialError,
     ScnetError,
     ScnetPermanentError,
+    ScnetPermissionError,
     ScnetRequestError,
     ScnetTransientError,
 )
@@ -79,8 +80,12 @@ class _Vault:
         self.regions: list[RegionToken] = []
 
 
-_vaults: defaultdict[tuple[str, ...], _Vault] = defaultdict(_Vault)
+_vaults: dict[tuple[str, ...], _Vault] = {}
 """For all hooks of this process, so that a triggerer's many threads renew once and not once each."""
+
+
+def _vault_of(*credential: str) -> _Vault:
+    return _vaults.setdefault(credential, _Vault())
 
 
 class TokenSource(ABC):
@@ -101,18 +106,19 @@ class TokenSource(ABC):
 
         :raises ScnetCredentialError: if there is none to be had.
         """
-        old = self._known()
-        alive = old is not None and (read_expiry(old) or 0) > self._now()
-        if old and alive and self._now() < self._vault.quiet_until:
-            return old
-        try:
-            return self._get(lambda token: not self._ends_soon(token))
-        except ScnetError as error:
-            if not (old and alive):
-                raise
-            self._vault.quiet_until = self._now() + PAUSE_AFTER_FAILURE
-            log.warning("No new token yet, going on with the old one: %s", error)
-            return old
+        with self._vault.lock:
+            old = self._known()
+            alive = old is not None and (read_expiry(old) or 0) > self._now()
+            if old and alive and self._now() < self._vault.quiet_until:
+                return old
+            try:
+                return self._get(lambda token: not self._ends_soon(token))
+            except ScnetError as error:
+                if not (old and alive):
+                    raise
+                self._vault.quiet_until = self._now() + PAUSE_AFTER_FAILURE
+                log.warning("No new token yet, going on with the old one: %s", error)
+                return old
 
     def renewed(self, stale: str) -> str:
         """
@@ -130,7 +136,8 @@ class TokenSource(ABC):
                 return token
             new = self._replace(token)
             lifetime = (read_expiry(new) or 0) - self._now()
-            self._vault.margin = {new: min(RENEWAL_MARGIN, lifetime / 10)}
+            # Ended already, says a clock that is wrong: SCNet's word counts.
+            self._vault.margin = {new: min(RENEWAL_MARGIN, lifetime / 10) if lifetime > 0 else -math.inf}
             return new
 
     def _ends_soon(self, token: str) -> bool:
@@ -174,7 +181,7 @@ class StoredToken(TokenSource):
         connection: str = "scnet_default",
         now: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(_vaults["token", platform.platform_url, token], now)
+        super().__init__(_vault_of("token", platform.platform_url, token), now)
         self._stored = token
         self._platform = platform
         self._keys = keys
@@ -198,7 +205,7 @@ class StoredToken(TokenSource):
             raise self._ended(expiry, "too long ago to be renewed")
         try:
             token = self._platform.renew_token(stale, str(read_claims(stale).get("clusterId") or ""))
-        except ScnetCredentialError:
+        except (ScnetCredentialError, ScnetPermissionError):
             raise self._ended(expiry, "SCNet does not renew it") from None
         except ScnetTransientError as error:
             if expiry is not None and self._ends_soon(stale):
@@ -239,7 +246,7 @@ class KeyTokens(TokenSource):
         connection: str = "scnet_default",
         now: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(_vaults["keys", platform.api_url, keys.login, keys.access_key, keys.secret_key], now)
+        super().__init__(_vault_of("keys", platform.api_url, keys.login, keys.access_key, keys.secret_key), now)
         self._keys = keys
         self._platform = platform
         self._region = region

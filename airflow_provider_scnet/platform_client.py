@@ -151,6 +151,7 @@ class PlatformClient:
         )
         entries = data if isinstance(data, list) else [{"token": data} if isinstance(data, str) else data]
         renewed = [entry for entry in entries if _token_of(entry)]
+        renewed = [entry for entry in renewed if _region_of(entry) != PLATFORM_REGION] or renewed
         of_region = [entry for entry in renewed if _region_of(entry) == region_id]
         if not renewed:
             raise self._platform.unusable("POST", url, "no token")

@@ -178,6 +178,12 @@ def test_renewal_that_lists_regions(scnet: ScnetEmulator) -> None:
     assert stored(scnet, scnet.mint_token(100)).token() == region
 
 
+def test_renewal_of_an_opaque_token_that_lists_regions(scnet: ScnetEmulator) -> None:
+    platform, region = scnet.mint_token(computeUser="root"), scnet.mint_token()
+    scnet.fail("renew", code="0", data=[{"clusterId": "0", "token": platform}, {"clusterId": "11112", "token": region}])
+    assert stored(scnet, "opaque-token").renewed("opaque-token") == region
+
+
 def test_token_without_an_end_is_used_as_it_is(scnet: ScnetEmulator) -> None:
     assert stored(scnet, "opaque-token").token() == "opaque-token"
     assert not scnet.requests
@@ -485,6 +491,19 @@ def test_threads_fetch_one_token(scnet: ScnetEmulator, source_of: Any, call: str
 
     assert len(set(in_threads(work))) == 1
     assert scnet.calls == {call: 1}
+
+
+def test_threads_do_not_each_try_a_renewal_that_fails(scnet: ScnetEmulator) -> None:
+    scnet.fail("renew", status=503, times=None)
+    token = scnet.mint_token(250)
+    source, start = stored(scnet, token), threading.Barrier(THREADS)
+
+    def work() -> str:
+        start.wait(timeout=30)
+        return source.token()
+
+    assert set(in_threads(work)) == {token}
+    assert scnet.calls["renew"] <= 4
 
 
 @pytest.mark.parametrize(("source_of", "call"), [(keyed, "tokens"), (stored, "renew")], ids=["keys", "token"])

@@ -195,6 +195,19 @@ def test_failed_signature_under_another_code(scnet: ScnetEmulator, platform: Pla
     assert "extra `secret_key`" in failure(lambda: platform.mint_tokens(KEYS), ScnetCredentialError)
 
 
+@pytest.mark.parametrize(
+    ("code", "msg"),
+    [("10001", "internal_error, timestamp 1700000000"), ("10012", "连接不存在"), ("10013", "处理时间过长")],
+)
+def test_trouble_of_the_platform_is_no_fault_of_the_keys(
+    scnet: ScnetEmulator, platform: PlatformClient, code: str, msg: str
+) -> None:
+    """A retry of the task may help, whatever words the platform uses."""
+    scnet.fail("tokens", code=code, msg=msg, times=None)
+    failure(lambda: platform.mint_tokens(KEYS), ScnetTransientError)
+    assert scnet.calls == {"tokens": 4}
+
+
 def test_what_the_platform_says_is_kept(scnet: ScnetEmulator, platform: PlatformClient) -> None:
     scnet.fail("tokens", code="10009", msg="该AccessKey已被禁用")
     assert "该AccessKey已被禁用" in failure(lambda: platform.mint_tokens(KEYS))

@@ -43,7 +43,7 @@ class ScnetHook(BaseHook):
 
     Nothing is read or sent before it is needed.
 
-    :param scnet_conn_id: the Connection; its password is the region's token and its host the HPC gateway.
+    :param scnet_conn_id: the Connection, with an AK/SK pair or a region's token.
     """
 
     conn_name_attr = "scnet_conn_id"
@@ -75,7 +75,7 @@ class ScnetHook(BaseHook):
         """
         self._tokens.token()  # an end that is final, or a region that is unknown, shows before any other request
         gateways = [self._settings.gateway] if self._settings.gateway else self._discovered_gateways()
-        field = "`host`" if self._settings.gateway else "the network (the gateway was named by SCNet): `host`"
+        field = "`host`" if self._settings.gateway else "the gateway's address (SCNet named it; `host` outranks it)"
         return ScnetClient(gateways, self._tokens, self._transport(field))
 
     @cached_property
