@@ -11,19 +11,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_scnet.exceptions import (
+    ScnetAccountError,
     ScnetAddressError,
     ScnetCredentialError,
     ScnetError,
-    ScnetPermissionError,
-    ScnetRequestError,
+    ScnetPermanentError,
+    ScnetTransientError,
     quote,
 )
 from airflow_provider_scnet.transport import Transport
 
 API_URL = "https://api.scnet.cn"
 PLATFORM_URL = "https://www.scnet.cn"
-OF_THE_CREDENTIAL = (ScnetPermissionError, ScnetCredentialError, ScnetRequestError)
-"""What the token call answers if something is wrong with what we gave it: 10003, 10004, 10008, 10009."""
+NOT_OF_THE_CREDENTIAL = (ScnetTransientError, ScnetAccountError, ScnetAddressError)
+"""What the token call answers if what we gave it is not to blame; all other refusals speak of the credential."""
 PLATFORM_REGION = "0"
 """``clusterId`` of the platform's own entry among the regions; its token is of no use for job calls."""
 
@@ -178,6 +179,8 @@ class PlatformClient:
 
     def _explained(self, error: ScnetError, keys: AccessKeys) -> ScnetError:
         """SCNet says what is wrong only in Chinese prose; say which field of the Connection it speaks of."""
+        if not error.answered or isinstance(error, NOT_OF_THE_CREDENTIAL):
+            return error
         said = f"{error.msg or ''} {error.data or ''}"
         moment = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self._now()))
         clock = f"the time of the signature was refused. Set this machine's clock: it says {moment}."
@@ -192,8 +195,7 @@ class PlatformClient:
             "(个人中心, 访问控制).",
         }
         what = next((reason for word, reason in reasons.items() if word in said), "")
-        about_keys = isinstance(error, OF_THE_CREDENTIAL) and not isinstance(error, ScnetAddressError)
-        if not what and not (error.answered and about_keys):
+        if not what and not isinstance(error, ScnetPermanentError):
             return error
         what = what or "check `login`, extra `access_key` and extra `secret_key`."
         return ScnetCredentialError(
