@@ -23,6 +23,7 @@ from airflow_provider_scnet.exceptions import (
     ScnetPermissionError,
     ScnetRequestError,
     ScnetTransientError,
+    without_frames,
 )
 from airflow_provider_scnet.platform_client import AccessKeys, PlatformClient, RegionToken
 
@@ -76,7 +77,7 @@ class _Vault:
         self.lock = threading.RLock()
         self.token: str | None = None
         self.quiet_until = 0.0
-        self.margin: dict[str, float] = {}  # of the newest token: SCNet's may live for less than ours
+        self.margin: dict[str, float] = {}  # of new tokens: they may live for less than ours
         self.regions: list[RegionToken] = []
 
 
@@ -100,6 +101,7 @@ class TokenSource(ABC):
         self._vault = vault
         self._now = now
 
+    @without_frames
     def token(self) -> str:
         """
         Return a token that is good for some minutes, new if need be.
@@ -120,6 +122,7 @@ class TokenSource(ABC):
                 log.warning("No new token yet, going on with the old one: %s", error)
                 return old
 
+    @without_frames
     def renewed(self, stale: str) -> str:
         """
         Return another token than one that SCNet has refused.
@@ -137,7 +140,7 @@ class TokenSource(ABC):
             new = self._replace(token)
             lifetime = (read_expiry(new) or 0) - self._now()
             # Ended already, says a clock that is wrong: SCNet's word counts.
-            self._vault.margin = {new: min(RENEWAL_MARGIN, lifetime / 10) if lifetime > 0 else -math.inf}
+            self._vault.margin[new] = min(RENEWAL_MARGIN, lifetime / 10) if lifetime > 0 else -math.inf
             return new
 
     def _ends_soon(self, token: str) -> bool:

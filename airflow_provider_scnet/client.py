@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote as url_quote
 
 from airflow_provider_scnet.auth import TokenSource, call_with_token, read_claims
-from airflow_provider_scnet.exceptions import ScnetError, ScnetTransientError, quote
+from airflow_provider_scnet.exceptions import ScnetError, ScnetTransientError, quote, without_frames
 from airflow_provider_scnet.jobs import JobRef, check_scheduler_id, to_wire
 from airflow_provider_scnet.transport import NeverSentError, Transport
 
@@ -198,6 +198,7 @@ class ScnetClient:
         total = str(data.get("total")).strip()
         return data.get("list") or [], int(total) if re.fullmatch(r"[0-9]{1,12}", total) else None
 
+    @without_frames
     def _call(self, method: str, path: str, **content: Any) -> Any:
         def attempt(token: str) -> Any:
             return self._transport.repeat(lambda: self._send(method, path, token, content), harmless=method == "GET")

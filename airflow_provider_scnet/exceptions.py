@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+P = ParamSpec("P")
+T = TypeVar("T")
 QUOTE_LIMIT = 200
 """Characters of an answer that an error message quotes at most."""
 
@@ -234,6 +238,24 @@ def error_from_code(
     if issubclass(row.error_class, ScnetTransientError):
         details["retry_after"] = retry_after
     return row.error_class(message, **details)
+
+
+def without_frames(function: Callable[P, T]) -> Callable[P, T]:
+    """
+    Let a :class:`ScnetError` leave a function without the frames below it: some log formats draw their local
+    variables, and these hold tokens and signatures. The message alone has to say what happened.
+
+    :param function: what to guard.
+    """
+
+    @wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except ScnetError as error:
+            raise error.with_traceback(None) from None
+
+    return guarded
 
 
 def quote(text: object, limit: int = QUOTE_LIMIT) -> str:

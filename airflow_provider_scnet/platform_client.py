@@ -134,7 +134,7 @@ class PlatformClient:
         if not isinstance(data, list):
             raise self._api.unusable("POST", url, "no list of regions")
         return [
-            RegionToken(region_id, str(entry.get("clusterName") or ""), _token_of(entry))
+            RegionToken(region_id, quote(entry.get("clusterName") or "", 40), _token_of(entry))
             for entry in data
             if (region_id := _region_of(entry)) not in ("", PLATFORM_REGION)
         ]

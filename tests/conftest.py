@@ -24,6 +24,7 @@ os.environ.update(
 
 import pytest  # noqa: E402
 
+from airflow_provider_scnet import auth  # noqa: E402
 from airflow_provider_scnet.auth import StoredToken  # noqa: E402
 from airflow_provider_scnet.client import ScnetClient  # noqa: E402
 from airflow_provider_scnet.deletion import Deletion  # noqa: E402
@@ -42,6 +43,12 @@ SECOND_SCHEDULER = "2000000000"
 def scnet() -> Iterator[ScnetEmulator]:
     with ScnetEmulator(schedulers={SCHEDULER: "Cluster", SECOND_SCHEDULER: "Second"}) as emulator:
         yield emulator
+
+
+@pytest.fixture(autouse=True)
+def _no_tokens_of_other_tests() -> None:
+    """Tokens are kept for the whole process, and an emulator may get the port of an earlier one."""
+    auth._vaults.clear()
 
 
 def platform_of(scnet: ScnetEmulator) -> PlatformClient:

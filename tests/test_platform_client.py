@@ -353,6 +353,6 @@ def test_center_of_the_platform_token(scnet: ScnetEmulator, platform: PlatformCl
 
 def test_only_credentials_are_credential_errors(scnet: ScnetEmulator, platform: PlatformClient) -> None:
     scnet.fail("center", code="10003")
-    failure(lambda: platform.get_center(scnet.token), ScnetRequestError)
+    assert "[10003]" in failure(lambda: platform.get_center(scnet.token), ScnetRequestError)
     scnet.fail("center", code="10008")
-    failure(lambda: platform.get_center(scnet.token), ScnetCredentialError)
+    assert "[10008]" in failure(lambda: platform.get_center(scnet.token), ScnetCredentialError)

@@ -28,6 +28,7 @@ from airflow_provider_scnet.exceptions import (
     ScnetJobReferenceError,
     ScnetRequestError,
     quote,
+    without_frames,
 )
 from airflow_provider_scnet.jobs import JobRef, JobState, check_user, parse_jobs
 from airflow_provider_scnet.observation import current_states
@@ -237,6 +238,7 @@ class ScnetHook(BaseHook):
         )
 
     @cached_property
+    @without_frames
     def _center(self) -> Center:
         return call_with_token(self._tokens, self._platform.get_center)
 

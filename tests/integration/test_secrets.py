@@ -12,7 +12,6 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -188,10 +187,6 @@ def test_nothing_kept_holds_a_secret(faults: list[Fault], scnet: ScnetEmulator, 
     assert leaks(kept, scnet.secrets) == set()
 
 
-@pytest.mark.xfail(
-    version("apache-airflow").startswith("3.0."),
-    reason="`airflow dags test` of Airflow 3.0 draws the local variables of each frame of a traceback",
-)
 def test_nothing_printed_holds_a_secret(faults: list[Fault], scnet: ScnetEmulator, airflow: Airflow) -> None:
     lines = [AIRFLOWS_OWN.sub("", line) for text in airflow.output for line in text.splitlines()]
     assert leaks(((line.split("  ")[0], line.encode()) for line in lines), scnet.secrets) == set()
