@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import socket
 from typing import Any
 
@@ -183,12 +182,6 @@ def test_uri_form_of_the_connection(monkeypatch: pytest.MonkeyPatch, single: Scn
     hook = ScnetHook()
     assert hook.test_connection()[0]
     assert hook.client._transport._timeout == (7, 7)
-
-
-def test_extra_that_is_no_object(monkeypatch: pytest.MonkeyPatch, single: ScnetEmulator) -> None:
-    fields = {**json.loads(single.connection()), "extra": "[1]"}
-    monkeypatch.setenv("AIRFLOW_CONN_SCNET_DEFAULT", json.dumps(fields))
-    assert ScnetHook().test_connection()[0]
 
 
 # --- the Test button --------------------------------------------------------------------------------------------------
