@@ -27,7 +27,6 @@ from airflow_provider_scnet.exceptions import (
     ScnetError,
     ScnetJobReferenceError,
     ScnetRequestError,
-    quote,
     without_frames,
 )
 from airflow_provider_scnet.jobs import JobRef, JobState, check_user, parse_jobs
@@ -201,7 +200,7 @@ class ScnetHook(BaseHook):
         except AirflowNotFoundException:
             raise AirflowNotFoundException(
                 f"scnet_conn_id={self.scnet_conn_id!r}: there is no such Connection. Create it in the UI (Admin, "
-                f"Connections) or with `airflow connections add {quote(self.scnet_conn_id)} --conn-type scnet ...`."
+                f"Connections) or with `airflow connections import FILE`; the README shows what it needs."
             ) from None
         return read_settings(self.scnet_conn_id, connection)
 

@@ -118,7 +118,7 @@ def test_failure_reaches_the_caller(single: ScnetEmulator) -> None:
 
 
 def test_missing_connection_says_how_to_make_it() -> None:
-    with pytest.raises(AirflowNotFoundException, match=r"scnet_conn_id='nope'.*airflow connections add nope"):
+    with pytest.raises(AirflowNotFoundException, match=r"scnet_conn_id='nope'.*airflow connections import"):
         ScnetHook("nope").delete_jobs("1,u:1:")
 
 
