@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Self
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-P = ParamSpec("P")
-T = TypeVar("T")
-QUOTE_LIMIT = 200
-"""Characters of an answer that an error message quotes at most."""
+from airflow_provider_scnet.wording import quote, sentences
 
 
 class ScnetError(AirflowException):
@@ -23,7 +17,8 @@ class ScnetError(AirflowException):
     Raised as itself for a code nobody has documented: failing at once is only for what a retry surely
     cannot help.
 
-    :param message: what happened, to which job or connection, and what to do.
+    :param message: what happened, to which job or connection.
+    :param remedy: what to do.
     :param code: SCNet's code (or the HTTP status when there was no envelope), as text.
     :param msg: SCNet's ``msg``.
     :param data: SCNet's ``data``, of whatever type.
@@ -38,6 +33,7 @@ class ScnetError(AirflowException):
         self,
         message: str,
         *,
+        remedy: str = "",
         code: str | None = None,
         msg: str | None = None,
         data: Any = None,
@@ -45,11 +41,38 @@ class ScnetError(AirflowException):
         answered: bool = False,
     ) -> None:
         super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.account = ""
         self.code = code
         self.msg = msg
         self.data = data
         self.call = call
         self.answered = answered
+
+    def __str__(self) -> str:
+        return sentences(self.message, self.remedy, self.account)
+
+    def advise(self, remedy: str) -> Self:
+        """
+        Say what to do instead of what the code's own row says.
+
+        :param remedy: the better advice.
+        :return: the error itself.
+        """
+        self.remedy = remedy
+        return self
+
+    def ending(self, report: Any, account: str) -> Self:
+        """
+        Add what a deletion had done when this error ended it.
+
+        :param report: the ``DeletionReport``.
+        :param account: the same for the reader: which jobs are left.
+        :return: the error itself.
+        """
+        self.report, self.account = report, account
+        return self
 
 
 class ScnetTransientError(ScnetError):
@@ -108,7 +131,8 @@ class ErrorCode:
     :param code: as on the wire.
     :param label: the official Chinese label.
     :param meaning: the same in English.
-    :param remedy: what the reader of the error should do.
+    :param remedy: what the reader of the error should do; ``{address}`` stands for the field of the Connection that
+        holds the address.
     :param error_class: the exception that stands for it.
     """
 
@@ -123,8 +147,8 @@ _LOOK_FIRST = (
     "Usually passes. The effect of a submission is unknown: look for the job before submitting it again. Deleting "
     "looks by itself."
 )
-_NOT_A_JOB_CODE = "Meant for file calls, odd for jobs: check that `host` is the HPC gateway."
-_BASE_URL = "Check `host` of the Connection: it must be the region's HPC gateway, with or without `/hpc` at the end."
+_NOT_A_JOB_CODE = "Meant for file calls, odd for jobs: check that {address} is the HPC gateway."
+_BASE_URL = "Check {address} of the Connection: it must be the region's HPC gateway, with or without `/hpc` at the end."
 
 ERROR_CODES: dict[str, ErrorCode] = {
     row.code: row
@@ -230,41 +254,11 @@ def error_from_code(
             ScnetTransientError if overloaded else ScnetError,
         )
     said = "; ".join(quote(part) for part in (msg, data) if isinstance(part, str) and part.strip())
-    message = (
-        f"[{quote(code, 20)}] {row.label} · {row.meaning} ({call}, connection {connection})."
-        f"{f' SCNet said: {said}.' if said else ''} {row.remedy.replace('`host`', field)}"
+    message = sentences(
+        f"[{quote(code, 20)}] {row.label} · {row.meaning} ({call}, connection {connection}).",
+        f"SCNet said: {said}." if said else "",
     )
     details: dict[str, Any] = {"code": code, "msg": msg, "data": data, "call": call, "answered": True}
     if issubclass(row.error_class, ScnetTransientError):
         details["retry_after"] = retry_after
-    return row.error_class(message, **details)
-
-
-def without_frames(function: Callable[P, T]) -> Callable[P, T]:
-    """
-    Let a :class:`ScnetError` leave a function without the frames below it: some log formats draw their local
-    variables, and these hold tokens and signatures. The message alone has to say what happened.
-
-    :param function: what to guard.
-    """
-
-    @wraps(function)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return function(*args, **kwargs)
-        except ScnetError as error:
-            raise error.with_traceback(None) from None
-
-    return guarded
-
-
-def quote(text: object, limit: int = QUOTE_LIMIT) -> str:
-    """
-    Make foreign text fit for one log line: no line breaks, no control characters, bounded.
-
-    :param text: what to quote.
-    :param limit: the most characters to keep.
-    """
-    flat = re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", str(text)).strip()
-    flat = flat.encode("utf-8", "replace").decode()  # half a surrogate pair could not be written to a log
-    return flat if len(flat) <= limit else f"{flat[:limit]}…"
+    return row.error_class(message, remedy=row.remedy.format(address=field), **details)

@@ -9,7 +9,7 @@ import time
 import requests
 
 from airflow_provider_scnet.hooks.scnet import ScnetHook
-from airflow_provider_scnet.jobs import parse_jobs
+from airflow_provider_scnet.jobs.parsing import parse_jobs
 from airflow_provider_scnet.testing import ScnetEmulator
 
 JOBS = 1000

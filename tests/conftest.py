@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -24,16 +25,18 @@ os.environ.update(
 
 import pytest  # noqa: E402
 
-from airflow_provider_scnet import auth  # noqa: E402
-from airflow_provider_scnet.auth import StoredToken  # noqa: E402
-from airflow_provider_scnet.client import ScnetClient  # noqa: E402
-from airflow_provider_scnet.deletion import Deletion  # noqa: E402
-from airflow_provider_scnet.jobs import parse_jobs  # noqa: E402
-from airflow_provider_scnet.options import DeleteOptions  # noqa: E402
-from airflow_provider_scnet.platform_client import PlatformClient  # noqa: E402
-from airflow_provider_scnet.report import DeletionReport  # noqa: E402
+from airflow_provider_scnet.api.addresses import gateway_address  # noqa: E402
+from airflow_provider_scnet.api.credentials import StoredToken, TokenCache  # noqa: E402
+from airflow_provider_scnet.api.gateway import ScnetClient  # noqa: E402
+from airflow_provider_scnet.api.platform import PlatformClient  # noqa: E402
+from airflow_provider_scnet.api.tokens import Token  # noqa: E402
+from airflow_provider_scnet.api.transport import Transport  # noqa: E402
+from airflow_provider_scnet.connection.region import Region  # noqa: E402
+from airflow_provider_scnet.jobs.deletion import Deletion  # noqa: E402
+from airflow_provider_scnet.jobs.options import DeleteOptions  # noqa: E402
+from airflow_provider_scnet.jobs.parsing import parse_jobs  # noqa: E402
+from airflow_provider_scnet.jobs.report import DeletionReport  # noqa: E402
 from airflow_provider_scnet.testing import ScnetEmulator  # noqa: E402
-from airflow_provider_scnet.transport import Transport, hpc_base_url  # noqa: E402
 
 SCHEDULER = "1638523853"
 SECOND_SCHEDULER = "2000000000"
@@ -46,9 +49,15 @@ def scnet() -> Iterator[ScnetEmulator]:
 
 
 @pytest.fixture(autouse=True)
-def _no_tokens_of_other_tests() -> None:
-    """Tokens are kept for the whole process, and an emulator may get the port of an earlier one."""
-    auth._vaults.clear()
+def _tokens_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process keeps its tokens, and an emulator may get the port of an earlier one."""
+    monkeypatch.setattr(Region, "shared_tokens", TokenCache())
+
+
+def jwt(payload: str | bytes) -> str:
+    """A token with this payload."""
+    payload = payload.encode() if isinstance(payload, str) else payload
+    return f"e30.{base64.urlsafe_b64encode(payload).rstrip(b'=').decode()}.c2ln"
 
 
 def platform_of(scnet: ScnetEmulator) -> PlatformClient:
@@ -59,8 +68,9 @@ def platform_of(scnet: ScnetEmulator) -> PlatformClient:
 
 def client_of(scnet: ScnetEmulator, token: str | None = None, gateways: Sequence[str] = ()) -> ScnetClient:
     """A client that waits on the emulator's clock instead of sleeping."""
-    tokens = StoredToken(token or scnet.token, platform_of(scnet), now=scnet.clock.now)
-    return ScnetClient(gateways or [hpc_base_url(scnet.url)], tokens, Transport(sleep=scnet.clock.advance))
+    stored = Token.read(token or scnet.token)
+    tokens = StoredToken(stored, platform_of(scnet), cache=TokenCache(), now=scnet.clock.now)
+    return ScnetClient(gateways or [gateway_address(scnet.url)], tokens, Transport(sleep=scnet.clock.advance))
 
 
 @pytest.fixture
@@ -74,7 +84,7 @@ def delete(scnet: ScnetEmulator, client: ScnetClient) -> Callable[..., DeletionR
 
     def run(*jobs: Any, **options: Any) -> DeletionReport:
         refs = parse_jobs([getattr(job, "ref", job) for job in jobs], scheduler_id=SCHEDULER, user=scnet.user)
-        return Deletion(client, refs, DeleteOptions(**options), clock=scnet.clock.now, sleep=scnet.clock.advance).run()
+        return Deletion(client, refs, DeleteOptions(**options), clock=scnet.clock.now).run(scnet.clock.advance)
 
     return run
 

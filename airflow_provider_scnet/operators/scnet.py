@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_scnet.options import DeleteOptions
+from airflow_provider_scnet.jobs.options import DeleteOptions
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -23,7 +24,7 @@ class ScnetDeleteJobsOperator(BaseOperator):
     ``{"deleted": [...], "gone": [...], "accepted": [...]}``, references as text.
 
     :param jobs: (templated) what to delete: references, plain ids, mappings, texts or nested sequences of these, see
-        :func:`airflow_provider_scnet.jobs.parse_jobs`. Nothing (``None``, ``""``, ``[]``) is a success.
+        :func:`airflow_provider_scnet.jobs.parsing.parse_jobs`. Nothing (``None``, ``""``, ``[]``) is a success.
     :param scnet_conn_id: (templated) the Airflow Connection.
     :param scheduler_id: (templated) scheduler of plain ids; default: the Connection's, else the region's only one.
     :param user: (templated) cluster user of plain ids; default: the Connection's, else the token's.
@@ -47,15 +48,14 @@ class ScnetDeleteJobsOperator(BaseOperator):
         scnet_conn_id: str = "scnet_default",
         scheduler_id: str | None = None,
         user: str | None = None,
-        verify: bool = True,
-        timeout: float | timedelta = 300,
-        poll_interval: float | timedelta = 5,
-        missing_ok: bool = True,
-        batch_size: int = 50,
+        verify: bool = DeleteOptions.verify,
+        timeout: float | timedelta = DeleteOptions.timeout,
+        poll_interval: float | timedelta = DeleteOptions.poll_interval,
+        missing_ok: bool = DeleteOptions.missing_ok,
+        batch_size: int = DeleteOptions.batch_size,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        DeleteOptions(verify, timeout, poll_interval, missing_ok, batch_size)
         self.jobs = jobs
         self.scnet_conn_id = scnet_conn_id
         self.scheduler_id = scheduler_id
@@ -65,18 +65,16 @@ class ScnetDeleteJobsOperator(BaseOperator):
         self.poll_interval = poll_interval
         self.missing_ok = missing_ok
         self.batch_size = batch_size
+        DeleteOptions(**self._options())
 
     def execute(self, context: Context) -> dict[str, list[str]]:
         """Delete the jobs; see the class."""
         from airflow_provider_scnet.hooks.scnet import ScnetHook  # with requests: not at every DAG parse
 
-        hook = ScnetHook(self.scnet_conn_id)
-        report = hook.delete_jobs(
-            hook.parse_jobs(self.jobs, scheduler_id=self.scheduler_id, user=self.user),
-            verify=self.verify,
-            timeout=self.timeout,
-            poll_interval=self.poll_interval,
-            missing_ok=self.missing_ok,
-            batch_size=self.batch_size,
+        report = ScnetHook(self.scnet_conn_id).delete_jobs(
+            self.jobs, scheduler_id=self.scheduler_id, user=self.user, **self._options()
         )
         return report.as_xcom()
+
+    def _options(self) -> dict[str, Any]:
+        return {option.name: getattr(self, option.name) for option in fields(DeleteOptions)}

@@ -11,14 +11,14 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from airflow_provider_scnet.testing.ac import Account, Platform
 from airflow_provider_scnet.testing.behaviour import Behaviour
 from airflow_provider_scnet.testing.cluster import Clock, Cluster, Job
 from airflow_provider_scnet.testing.dispatch import Dispatcher, Route
 from airflow_provider_scnet.testing.elsewhere import Bystander, dead_port
-from airflow_provider_scnet.testing.hpc import HpcGateway
+from airflow_provider_scnet.testing.gateway import Gateway
 from airflow_provider_scnet.testing.page import jobs_page
-from airflow_provider_scnet.testing.regions import Gateway, Region
+from airflow_provider_scnet.testing.platform import Account, Platform
+from airflow_provider_scnet.testing.regions import GatewayEntry, Region
 from airflow_provider_scnet.testing.server import HOST, Listener
 from airflow_provider_scnet.testing.tokens import TokenOffice
 from airflow_provider_scnet.testing.wire import HTML_TYPE, Answer, RecordedRequest
@@ -33,7 +33,7 @@ class ScnetEmulator(Behaviour):
     One port serves the platform and the first region; each further region has a port of its own.
     Attributes of :class:`~airflow_provider_scnet.testing.behaviour.Behaviour` (``cancel_delay``, ``refusal``,
     ``page_cap`` ...) may be set at any time, and so may those of ``account``
-    (:class:`~airflow_provider_scnet.testing.ac.Account`). ``fail`` plans faults, see
+    (:class:`~airflow_provider_scnet.testing.platform.Account`). ``fail`` plans faults, see
     :meth:`~airflow_provider_scnet.testing.faults.FaultPlan.add`; ``clear_faults`` forgets them.
 
     :param port: port to listen on; 0 for any free one. A restart listens on the same port again.
@@ -137,7 +137,7 @@ class ScnetEmulator(Behaviour):
         user: str | None = None,
         schedulers: Mapping[str, str] | None = None,
         stopped: bool = False,
-        gateways: Iterable[Gateway] | None = None,
+        gateways: Iterable[GatewayEntry] | None = None,
     ) -> Region:
         """
         Give the account another region, with a port, a cluster user, schedulers and jobs of its own.
@@ -174,7 +174,7 @@ class ScnetEmulator(Behaviour):
     ) -> Region:
         cluster = Cluster(self.clock, schedulers or {"1638523853": "Cluster"})
         region = Region(region_id, name, user, cluster, tokens=self._tokens, listener=listener, **options)
-        self._dispatcher.add(region_id, HpcGateway(region, self._tokens, self).routes())
+        self._dispatcher.add(region_id, Gateway(region, self._tokens, self).routes())
         if self._front.server is not None:
             listener.start()
         self._regions.append(region)

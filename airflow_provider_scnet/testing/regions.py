@@ -10,7 +10,7 @@ from airflow_provider_scnet.testing.server import Listener
 from airflow_provider_scnet.testing.tokens import PLATFORM_USER, TokenOffice
 
 #: A URL, or the members of an entry of ``hpcUrls`` that differ from the usual ones; None leaves one out.
-Gateway = str | Mapping[str, object]
+GatewayEntry = str | Mapping[str, object]
 
 
 class Region:
@@ -37,7 +37,7 @@ class Region:
         tokens: TokenOffice,
         listener: Listener,
         stopped: bool = False,
-        gateways: Iterable[Gateway] | None = None,
+        gateways: Iterable[GatewayEntry] | None = None,
     ) -> None:
         if not re.fullmatch(r"[1-9]\d*", region_id):
             raise ValueError(f"region id {region_id!r} is not a number above 0")
@@ -64,7 +64,7 @@ class Region:
         return self.listener.url
 
     @property
-    def gateways(self) -> list[Gateway]:
+    def gateways(self) -> list[GatewayEntry]:
         """
         What center lists as ``hpcUrls``; by default one enabled gateway, ``<url>/hpc``.
 
@@ -76,7 +76,7 @@ class Region:
         return self._gateways
 
     @gateways.setter
-    def gateways(self, gateways: Iterable[Gateway]) -> None:
+    def gateways(self, gateways: Iterable[GatewayEntry]) -> None:
         self._gateways = list(gateways)
 
     @property
@@ -104,7 +104,7 @@ class Region:
         """Make all tokens of this region invalid that have been issued so far."""
         self._tokens.revoke_all(self.region_id)
 
-    def hpc_urls(self) -> list[dict[str, object]]:
+    def gateway_entries(self) -> list[dict[str, object]]:
         """Return the gateways as center lists them."""
         entries = []
         for number, gateway in enumerate(self.gateways):

@@ -7,6 +7,7 @@ import certifi
 import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
+from airflow_provider_scnet.api.states import Phase
 from airflow_provider_scnet.exceptions import (
     ScnetCredentialError,
     ScnetError,
@@ -15,7 +16,7 @@ from airflow_provider_scnet.exceptions import (
     ScnetRequestError,
 )
 from airflow_provider_scnet.hooks.scnet import ScnetHook
-from airflow_provider_scnet.jobs import JobRef, Phase
+from airflow_provider_scnet.jobs import JobRef
 from airflow_provider_scnet.testing import ScnetEmulator
 from tests.conftest import SCHEDULER, SECOND_SCHEDULER
 
@@ -214,7 +215,7 @@ def dead_address() -> str:
 def test_connection_tells_what_is_wrong(
     monkeypatch: pytest.MonkeyPatch, single: ScnetEmulator, fields: dict[str, Any], fault: dict[str, Any], message: str
 ) -> None:
-    monkeypatch.setattr("airflow_provider_scnet.transport.ATTEMPTS", 1)
+    monkeypatch.setattr("airflow_provider_scnet.api.transport.ATTEMPTS", 1)
     if fault:
         single.fail("clusters", **fault)
     if fields.get("host") == "dead":

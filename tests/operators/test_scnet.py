@@ -60,5 +60,5 @@ def test_importing_the_operator_costs_little() -> None:
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     added = json.loads(out.splitlines()[-1])
     assert "requests" not in added
-    assert "airflow_provider_scnet.client" not in added
+    assert "airflow_provider_scnet.api.gateway" not in added
     assert len(added) <= 25

@@ -97,11 +97,11 @@ def test_revoking_all_tokens_of_a_region(scnet, other):
 def test_gateways(scnet):
     usual = {"enable": "true", "isManagerNode": "false", "version": "5.2.2"}
     region = scnet.add_region("11114", "region-c", gateways=[])
-    assert region.hpc_urls() == []
+    assert region.gateway_entries() == []
     region.gateways = ["https://a.example/"]
     region.gateways.append({"url": "http://b.example:65051/hpc", "enable": False, "version": None})
     region.gateways.append({"url": "https://c.example", "enable": None, "nodes": 3})
-    assert region.hpc_urls() == [
+    assert region.gateway_entries() == [
         {**usual, "isManagerNode": "true", "url": "https://a.example/"},
         {"enable": "false", "isManagerNode": "false", "url": "http://b.example:65051/hpc"},
         {"isManagerNode": "false", "version": "5.2.2", "url": "https://c.example", "nodes": 3},
@@ -110,7 +110,7 @@ def test_gateways(scnet):
 
 def test_the_usual_gateway_can_be_added_to(scnet, other):
     other.gateways.append(f"{scnet.dead_url()}/hpc")
-    first, second = other.hpc_urls()
+    first, second = other.gateway_entries()
     assert first["url"] == f"{other.url}/hpc"
     assert requests.get(f"{first['url']}/openapi/v2/cluster", timeout=10).json() == INVALID
     with pytest.raises(requests.ConnectionError):

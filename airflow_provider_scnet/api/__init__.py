@@ -1,0 +1,1 @@
+"""SCNet's HTTP interface: one method for each call, one type for each thing that comes back."""

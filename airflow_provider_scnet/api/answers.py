@@ -1,0 +1,213 @@
+"""What came back from a request, or did not: data out of SCNet's envelope, or an error in our own words."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from urllib3.exceptions import NewConnectionError
+
+from airflow_provider_scnet.api.addresses import holds_certificates
+from airflow_provider_scnet.exceptions import (
+    ScnetAddressError,
+    ScnetCredentialError,
+    ScnetError,
+    ScnetRequestError,
+    ScnetTransientError,
+    error_from_code,
+)
+from airflow_provider_scnet.wording import Secret, quote, redact, sentences, without_tokens
+
+
+class NeverSentError(ScnetTransientError):
+    """The request surely never left this machine, so that repeating it cannot do anything twice."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """
+    One request, as messages speak of it.
+
+    :param method: the HTTP verb.
+    :param url: the address, without a query.
+    :param connection: the Airflow connection id.
+    :param field: the field of the Connection that holds the address.
+    """
+
+    method: str
+    url: str
+    connection: str
+    field: str
+
+    @property
+    def name(self) -> str:
+        """Verb and path."""
+        return f"{self.method} {urlsplit(self.url).path}"
+
+    @property
+    def where(self) -> str:
+        """Verb, path and connection."""
+        return f"{self.name}, connection {self.connection}"
+
+    @property
+    def origin(self) -> str:
+        """The host."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    def unusable(self, what: str) -> ScnetTransientError:
+        """
+        Build the error for an answer that cannot be used although its code is ``"0"``.
+
+        :param what: what is wrong with it, e.g. ``no list of jobs``.
+        """
+        return ScnetTransientError(f"SCNet's answer has {what} ({self.where}).", call=self.name)
+
+
+class _Answer:
+    """
+    An answer, read as far as that is possible without an error. It may hold new tokens, so no part of it stands in
+    a local variable, which a log may draw; the ``repr`` of this class shows nothing.
+
+    :param response: the answer.
+    """
+
+    def __init__(self, response: requests.Response) -> None:
+        self.status = response.status_code
+        self.text = response.content.decode("utf-8-sig", "replace")
+        try:
+            envelope = json.loads(self.text)
+        except (ValueError, RecursionError):
+            envelope = None
+        envelope = envelope if isinstance(envelope, dict) else {}
+        code = envelope.get("code")
+        self.code = None if code is None or isinstance(code, dict | list | bool) else str(code).strip()
+        self.msg = None if envelope.get("msg") is None else str(envelope["msg"])
+        self.data = envelope.get("data")
+
+
+def open_envelope(response: requests.Response, call: Call, secrets: list[Secret], *, quotable: bool) -> Any:
+    """
+    Return the ``data`` of an envelope, which may come with any HTTP status: the body is read before that is judged.
+
+    :param response: the answer.
+    :param call: what was asked.
+    :param secrets: what was sent and must not be shown, should the answer repeat it.
+    :param quotable: whether an error may quote the body; ``False`` where it may hold a new token.
+    :raises ScnetError: in the class that stands for the code, or for what came instead of an envelope.
+    """
+    answer = _Answer(response)
+    if answer.code is None or (answer.code == "0" and not 200 <= answer.status < 300):
+        raise _not_an_envelope(response, call, redact(answer.text, secrets) if quotable else "", secrets)
+    if answer.code == "0":
+        return answer.data
+    msg = answer.msg and redact(answer.msg if quotable else without_tokens(answer.msg), secrets)
+    raise error_from_code(
+        redact(answer.code, secrets),
+        msg=msg,
+        data=redact(answer.data, secrets) if quotable else None,
+        call=call.name,
+        connection=call.connection,
+        field=call.field,
+        overloaded=_is_overloaded(response),
+        retry_after=_retry_after(response),
+    )
+
+
+def _not_an_envelope(response: requests.Response, call: Call, text: str, secrets: list[Secret]) -> ScnetError:
+    status = response.status_code
+    page = "html" in response.headers.get("Content-Type", "")
+    said = f"It begins: {quote(text)!r}." if text.strip() else ""
+    answer = f"[HTTP {status}] {'a web page' if page else 'no SCNet answer'} from {call.origin} ({call.where})"
+    check = f"Check that {call.field} of the Connection is SCNet's address."
+    details: dict[str, Any] = {"remedy": check, "code": str(status), "call": call.name}
+    if 300 <= status < 400:
+        target = quote(redact(_target_of(response), secrets), 100)
+        return ScnetAddressError(f"{answer}: a redirect to {target!r}, not followed.", **details)
+    message = sentences(f"{answer}.", said)
+    if status in (404, 405):
+        return ScnetAddressError(message, **details)
+    if status == 401:
+        details["remedy"] = "Store a current token of this gateway's region."
+        return ScnetCredentialError(message, **details)
+    if _is_overloaded(response) or response.ok:
+        details["remedy"] = f"If it stays: {check}"
+        return ScnetTransientError(message, retry_after=_retry_after(response), **details)
+    return ScnetError(message, **details)
+
+
+def error_on_the_way(error: Exception, call: Call, *, timeout: tuple[float, float], verify: bool | str) -> ScnetError:
+    """
+    Say in our own words why no answer came: a library's text may hold URLs and headers.
+
+    :param error: what the HTTP library raised.
+    :param call: what was asked.
+    :param timeout: seconds to wait for a connection and for an answer.
+    :param verify: whether certificates are verified, or the CA file.
+    """
+    if isinstance(error, ValueError) or not isinstance(error, OSError):
+        return ScnetRequestError(
+            f"{call.origin}: not an address that can be used.", remedy=f"Check {call.field} and HTTPS_PROXY."
+        )
+    kind, what, remedy = _why(error, call.field, timeout, verify)
+    proxied = requests.utils.select_proxy(call.url, requests.utils.get_environ_proxies(call.url))
+    hint = "A proxy is set: check HTTPS_PROXY and NO_PROXY, too." if proxied else ""
+    return kind(f"{call.origin}: {what} ({call.where}).", remedy=sentences(remedy, hint), call=call.name)
+
+
+def _why(
+    error: OSError, field: str, timeout: tuple[float, float], verify: bool | str
+) -> tuple[type[ScnetError], str, str]:
+    """The class, what happened and what to do. Only what fails before anything was sent may be sent again."""
+    cause = error.args[0] if error.args else None
+    reason = getattr(cause, "reason", cause)
+    if isinstance(error, requests.ConnectTimeout):
+        remedy = f"Check {field}, its port, and that the firewall lets it out."
+        return NeverSentError, f"no connection within {timeout[0]:g} s", remedy
+    if isinstance(error, requests.exceptions.ProxyError):
+        return ScnetTransientError, "the proxy failed", ""
+    if type(reason).__name__ == "NameResolutionError":  # unknown to urllib3 1.26
+        return NeverSentError, "the host name is unknown", f"Check {field} of the Connection for a typo."
+    if isinstance(reason, NewConnectionError):
+        return NeverSentError, "nothing answers at this address", f"Check {field} and its port."
+    if "CERTIFICATE_VERIFY_FAILED" in str(reason):
+        remedy = f"Check {field}, or set extra `verify` to your CA file."
+        return NeverSentError, "the server's certificate cannot be verified", remedy
+    if not isinstance(error, requests.RequestException) or (isinstance(verify, str) and not holds_certificates(verify)):
+        remedy = "Check extra `verify`, and REQUESTS_CA_BUNDLE if set."
+        return ScnetRequestError, "the CA file cannot be read", remedy
+    if isinstance(error, requests.exceptions.SSLError):
+        remedy = f"Check that port and scheme (https or http) of {field} are right."
+        return ScnetTransientError, "TLS failed", remedy
+    if isinstance(error, requests.Timeout):
+        return ScnetTransientError, f"no answer within {timeout[1]:g} s", ""
+    return ScnetTransientError, "the connection broke before an answer came", ""
+
+
+def _target_of(response: requests.Response) -> str:
+    """Name the host a redirect leads to, or the path of a relative one; a query may hold a secret."""
+    try:
+        parts = urlsplit(response.headers.get("Location", ""))
+    except ValueError:
+        return ""
+    return parts.netloc.rpartition("@")[2] or parts.path
+
+
+def _is_overloaded(response: requests.Response) -> bool:
+    return response.status_code in (408, 429) or response.status_code >= 500
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Read ``Retry-After``: seconds, or an HTTP date."""
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value)
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError, OverflowError):
+        return None

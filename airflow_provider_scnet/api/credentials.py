@@ -1,0 +1,323 @@
+"""Where tokens come from, how they are replaced in time, and the cache that holds them meanwhile."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TypeVar, cast
+
+from airflow.providers.common.compat.sdk import mask_secret
+
+from airflow_provider_scnet.api.platform import AccessKeys, PlatformClient
+from airflow_provider_scnet.api.tokens import RegionToken, Token, utc
+from airflow_provider_scnet.exceptions import (
+    ScnetAccountError,
+    ScnetCredentialError,
+    ScnetError,
+    ScnetPermanentError,
+    ScnetPermissionError,
+    ScnetRequestError,
+    ScnetTransientError,
+)
+from airflow_provider_scnet.wording import Secret, sentences
+
+RENEWAL_MARGIN = 300.0
+"""Seconds before its end from which on a token is replaced."""
+PAUSE_AFTER_FAILURE = 60.0
+"""Seconds for which a token that is still alive is used after it could not be replaced."""
+RENEWAL_WINDOW = 24 * 3600.0
+"""Seconds after its end during which a token can still be renewed."""
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+class _Entry:
+    """The tokens that one credential has yielded in this process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.token: Token | None = None
+        self.quiet_until = 0.0
+        self.margin: dict[Token, float] = {}  # of new tokens: they may live for less than ours
+        self.regions: list[RegionToken] = []
+
+
+class TokenCache:
+    """
+    The tokens of many sources, by credential. Share one, and what one hook or thread has renewed serves all: a
+    triggerer with a thousand tasks renews once.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[tuple[str | Secret, ...], _Entry] = {}
+
+    def entry(self, *credential: str | Secret) -> _Entry:
+        """
+        Return what is known of a credential.
+
+        :param credential: all that tells it from others, the service that takes it included.
+        """
+        return self._entries.setdefault(credential, _Entry())
+
+
+class TokenSource(ABC):
+    """
+    Where tokens come from.
+
+    :param entry: the tokens that are known already; shared by the sources of one credential.
+    :param now: seconds since the epoch.
+    """
+
+    def __init__(self, entry: _Entry, now: Callable[[], float]) -> None:
+        self._entry = entry
+        self._now = now
+
+    def token(self) -> Token:
+        """
+        Return a token that is good for some minutes, new if need be.
+
+        :raises ScnetCredentialError: if there is none to be had.
+        """
+        with self._entry.lock:
+            old = self._known()
+            alive = old is not None and (old.ends_at or 0) > self._now()
+            if old and alive and self._now() < self._entry.quiet_until:
+                return old
+            try:
+                return self._get(lambda token: not self._ends_soon(token))
+            except ScnetError as error:
+                if not (old and alive):
+                    raise
+                self._entry.quiet_until = self._now() + PAUSE_AFTER_FAILURE
+                log.warning("No new token yet, going on with the old one: %s", error)
+                return old
+
+    def renewed(self, stale: Token) -> Token:
+        """
+        Return another token than one that SCNet has refused.
+
+        :param stale: the refused token.
+        :raises ScnetCredentialError: if there is none to be had.
+        """
+        return self._get(lambda token: token != stale and not self._ends_soon(token))
+
+    def _get(self, is_good: Callable[[Token], bool]) -> Token:
+        with self._entry.lock:
+            token = self._known()
+            if token and is_good(token):
+                return token
+            new = self._replace(token)
+            lifetime = (new.ends_at or 0) - self._now()
+            # Ended already, says a clock that is wrong: SCNet's word counts.
+            self._entry.margin[new] = min(RENEWAL_MARGIN, lifetime / 10) if lifetime > 0 else -math.inf
+            return new
+
+    def _ends_soon(self, token: Token) -> bool:
+        margin = self._entry.margin.get(token, RENEWAL_MARGIN)
+        return token.ends_at is not None and token.ends_at - self._now() < margin
+
+    def explain(self, error: ScnetCredentialError) -> ScnetCredentialError:
+        """
+        Say of a new token's refusal what it means for this kind of credential.
+
+        :param error: the refusal.
+        """
+        return error
+
+    @abstractmethod
+    def _known(self) -> Token | None:
+        """Return the token we have, good or not."""
+
+    @abstractmethod
+    def _replace(self, token: Token | None) -> Token:
+        """Get a new token in place of one that is not good any more."""
+
+
+class StoredToken(TokenSource):
+    """
+    A token from the Connection's password: used while it lives, then renewed, or replaced with the help of keys.
+
+    :param token: the token.
+    :param platform: how to renew it.
+    :param cache: where the hooks of this process keep their tokens.
+    :param keys: where to turn to when it has ended, instead of renewing it.
+    :param connection: the Airflow connection id, for messages.
+    :param now: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        token: Token,
+        platform: PlatformClient,
+        *,
+        cache: TokenCache,
+        keys: KeyTokens | None = None,
+        connection: str = "scnet_default",
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(cache.entry("token", platform.platform_url, token), now)
+        self._stored = token
+        self._platform = platform
+        self._keys = keys
+        self._connection = connection
+
+    def explain(self, error: ScnetCredentialError) -> ScnetCredentialError:
+        """See the base class."""
+        return self._keys.explain(error) if self._keys else error
+
+    def _known(self) -> Token:
+        return self._entry.token or self._stored
+
+    def _replace(self, token: Token | None) -> Token:
+        stale = token or self._stored
+        self._entry.token = self._keys.renewed(stale) if self._keys else self._renew(stale)
+        return self._entry.token
+
+    def _renew(self, stale: Token) -> Token:
+        if stale.ends_at is not None and self._now() - stale.ends_at > RENEWAL_WINDOW:
+            raise self._ended(stale, "too long ago to be renewed")
+        try:
+            token = self._platform.renew_token(stale)
+        except (ScnetCredentialError, ScnetPermissionError):
+            raise self._ended(stale, "SCNet does not renew it") from None
+        except ScnetTransientError as error:
+            if stale.ends_at is not None and self._ends_soon(stale):
+                raise
+            raise self._ended(stale, f"renewing it failed: {error}") from None
+        mask_secret(token.text)
+        return token
+
+    def _ended(self, stale: Token, why: str) -> ScnetCredentialError:
+        when = "is not accepted"
+        if stale.ends_at is not None:
+            alive = stale.ends_at > self._now()
+            when = "is not accepted, or is of another region" if alive else f"ended at {utc(stale.ends_at)}"
+        return ScnetCredentialError(
+            f"Connection {self._connection!r}, password: the token {when}; {why}.",
+            remedy="Store a current token of this gateway's region, or an AK/SK pair (`login`, extra `access_key` and "
+            "`secret_key`), which does not end.",
+            code="10008",
+        )
+
+
+class KeyTokens(TokenSource):
+    """
+    Tokens minted with an AK/SK pair; one call yields those of all regions.
+
+    :param keys: the pair.
+    :param platform: how to mint.
+    :param cache: where the hooks of this process keep their tokens.
+    :param region: the region's id; may be empty if the account has just one.
+    :param connection: the Airflow connection id, for messages.
+    :param now: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        keys: AccessKeys,
+        platform: PlatformClient,
+        *,
+        cache: TokenCache,
+        region: str = "",
+        connection: str = "scnet_default",
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(cache.entry("keys", platform.api_url, keys.login, keys.access_key, keys.secret_key), now)
+        self._keys = keys
+        self._platform = platform
+        self._region = region
+        self._connection = connection
+
+    def explain(self, error: ScnetCredentialError) -> ScnetCredentialError:
+        """See the base class."""
+        return error.advise(
+            "SCNet refuses a token that was just fetched with the AK/SK pair: check that `host` is a gateway of the "
+            "region in extra `region`, or leave it empty."
+        )
+
+    def _known(self) -> Token | None:
+        try:
+            return self.choose(self._entry.regions).token
+        except ScnetPermanentError:  # the list may be out of date: the account was recharged, a region added
+            return None
+
+    def _replace(self, token: Token | None) -> Token:
+        regions = self._platform.mint_tokens(self._keys)
+        for region in regions:
+            if region.token:
+                mask_secret(region.token.text)
+        self._entry.regions = regions
+        return cast(Token, self.choose(regions).token)
+
+    def choose(self, regions: Sequence[RegionToken]) -> RegionToken:
+        """
+        Pick the Connection's region, or the only one.
+
+        :param regions: the account's regions, without the platform's own entry.
+        :raises ScnetRequestError: if the region is unknown, or none is named and there are several.
+        :raises ScnetAccountError: if the account is stopped there.
+        """
+        where = f"Connection {self._connection!r}, extra `region`"
+        listed = ", ".join(map(str, regions)) or "none"
+        named = [region for region in regions if region.region_id == self._region]
+        if self._region and not named:
+            raise ScnetRequestError(f"{where}={self._region!r}: no such region. The account has: {listed}.")
+        if not regions:
+            raise ScnetAccountError(f"Connection {self._connection!r}: the account may use no region at all.")
+        usable = [region for region in named or regions if region.token]
+        if not usable:
+            raise ScnetAccountError(
+                f"Connection {self._connection!r}: the account is stopped (停用) in "
+                f"{', '.join(map(str, named)) or 'every region it has'}; it has: {listed}. It works again after a "
+                f"recharge; no other credential helps."
+            )
+        if len(usable) > 1:
+            choices = ", ".join(map(str, usable))
+            raise ScnetRequestError(f"{where}: name one, the account can use several: {choices}.")
+        return usable[0]
+
+
+def call_with_token(source: TokenSource, call: Callable[[Token], T]) -> T:
+    """
+    Make a call; if SCNet refuses the token, once more with a new one.
+
+    :param source: where tokens come from.
+    :param call: what to do with a token.
+    :raises ScnetCredentialError: if the new token is refused as well, or there is none.
+    """
+    token = source.token()
+    try:
+        return call(token)
+    except ScnetCredentialError as error:
+        refusal = error
+    try:
+        renewed = source.renewed(token)
+    except ScnetError as why:
+        raise _refused(refusal, why) from None
+    try:
+        return call(renewed)
+    except ScnetCredentialError as error:
+        raise source.explain(error) from None
+
+
+def _refused(refusal: ScnetCredentialError, why: ScnetError) -> ScnetError:
+    """What the reader asked for was refused; that no new token could be had comes second, but tells what helps."""
+    kind: type[ScnetError] = ScnetCredentialError
+    if isinstance(why, ScnetAccountError):
+        kind = ScnetAccountError
+    elif not isinstance(why, ScnetPermanentError):
+        kind = ScnetTransientError if isinstance(why, ScnetTransientError) else ScnetError
+    return kind(
+        sentences(refusal.message, f"No new token could be had: {why.message}"),
+        remedy=why.remedy,
+        code=refusal.code,
+        msg=refusal.msg,
+        data=refusal.data,
+        call=refusal.call,
+        answered=refusal.answered,
+    )

@@ -1,0 +1,152 @@
+"""A job as SCNet describes it: its spelling comes in, our names go out. No other module knows a wire name of a job."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from airflow_provider_scnet.api.states import JobState, phase_of
+from airflow_provider_scnet.wording import quote
+
+BEIJING = timezone(timedelta(hours=8))
+"""All of SCNet's times are Beijing time without a zone."""
+REFERENCE_NAMES = {
+    "scheduler_id": ("jobManagerId", "strJobManagerID", "jobmanagerId"),
+    "user": ("clusterUserName", "userName"),
+    "job_id": ("jobId",),
+}
+"""What SCNet calls the parts of a reference, in its lists, its history and its list of all regions."""
+_RUN_TIME = re.compile(r"(?:(\d{1,4})-)?(\d{1,4}):([0-5]?\d):([0-5]?\d)")
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """
+    One job out of the live list, a live detail or the history (API pages query-job, query-job-detail,
+    query-history-job). Texts are empty and other members ``None`` where SCNet says nothing.
+
+    :param job_id: the scheduler's id, e.g. ``197`` or ``5_1``.
+    :param scheduler_id: the scheduler, named by the history only.
+    :param scheduler_name: the scheduler's display name, named by details and the history.
+    :param user: the cluster user it belongs to.
+    :param name: job name.
+    :param queue: queue name.
+    :param status: SCNet's ``stat*`` code (``jobStatus``, in the history ``jobState``).
+    :param word: the scheduler's own word, e.g. ``RUNNING``.
+    :param reason: the scheduler's reason for that.
+    :param exit_code: the script's ``rc:signal``, live only.
+    :param accounting_code: the history's ``jobExitStatus``: 0 is a good end; it is no exit code of the script.
+    :param nodes: *names* of the nodes it runs on, as SCNet writes them.
+    :param work_dir: working directory.
+    :param submitted_at: when it was submitted, in UTC.
+    :param started_at: when it started, in UTC.
+    :param ended_at: when it ended, in UTC.
+    :param run_time: how long it has run.
+    """
+
+    job_id: str
+    scheduler_id: str = ""
+    scheduler_name: str = ""
+    user: str = ""
+    name: str = ""
+    queue: str = ""
+    status: str = ""
+    word: str = ""
+    reason: str = ""
+    exit_code: str = ""
+    accounting_code: int | None = None
+    nodes: str = ""
+    work_dir: str = ""
+    submitted_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    run_time: timedelta | None = None
+
+    @classmethod
+    def read(cls, wire: object) -> JobRecord | None:
+        """
+        Read a job out of an answer. Types vary: ids and codes come as numbers, too, and any member may be missing.
+
+        :param wire: one job as SCNet describes it.
+        :return: the job; ``None`` for what has no id, and so is none.
+        """
+        if not isinstance(wire, Mapping) or wire.get("jobId") is None:
+            return None
+        raw = wire.get("jobInitAttr")
+        attributes: Mapping[str, Any] = raw if isinstance(raw, Mapping) else {}
+        status, word = _status_and_word(wire, attributes)
+        return cls(
+            job_id=str(wire["jobId"]).strip(),
+            scheduler_id=_first(wire, *REFERENCE_NAMES["scheduler_id"]),
+            scheduler_name=_first(wire, "jobmanagerName"),
+            user=_first(wire, "user", *REFERENCE_NAMES["user"]),
+            name=_first(wire, "jobName") or _first(attributes, "JobName"),
+            queue=_first(wire, "queue"),
+            status=status,
+            word=word,
+            reason=_first(attributes, "Reason") or _first(wire, "reason"),
+            # The outer one is empty in practice.
+            exit_code=_first(attributes, "ExitCode") or _first(wire, "exitCode"),
+            accounting_code=_whole_number(wire.get("jobExitStatus")),
+            nodes=_first(wire, "nodeUsed", "jobExecHost"),
+            work_dir=_first(wire, "workDir", "workdir"),
+            submitted_at=_moment(wire, "jobSubmitTime", "jobQueueTime"),
+            started_at=_moment(wire, "jobStartTime"),
+            ended_at=_moment(wire, "jobEndTime"),
+            run_time=_duration(wire.get("jobRunTime")),
+        )
+
+    @property
+    def state(self) -> JobState:
+        """What follows from status and word."""
+        phase = phase_of(self.status, self.word)
+        return JobState(phase, quote(self.status, 20), quote(self.word, 40), quote(self.user, 40))
+
+
+def beijing_time(moment: datetime) -> str:
+    """
+    Write a time as SCNet's parameters want it, ``YYYY-MM-DD HH:MM:SS`` in Beijing.
+
+    :param moment: a time with a zone.
+    """
+    return moment.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _status_and_word(wire: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[str, str]:
+    """The history of all regions has the scheduler's words where other calls have codes."""
+    status, word = _first(wire, "jobStatus", "jobState"), _first(attributes, "JobState")
+    return (status, word) if status.startswith("stat") else ("", word or status)
+
+
+def _first(wire: Mapping[str, Any], *names: str) -> str:
+    """The first of some members that says anything, as text."""
+    for name in names:
+        if text := str(wire.get(name) or "").strip():
+            return text
+    return ""
+
+
+def _moment(wire: Mapping[str, Any], *names: str) -> datetime | None:
+    """Live calls put a ``T`` between date and time, the history a blank; a job that waits has none."""
+    try:
+        moment = datetime.fromisoformat(_first(wire, *names))
+        return (moment if moment.tzinfo else moment.replace(tzinfo=BEIJING)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _duration(value: object) -> timedelta | None:
+    """``HH:MM:SS``, from 24 hours on ``D-HH:MM:SS``."""
+    match = _RUN_TIME.fullmatch(str(value).strip())
+    if match is None:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+
+def _whole_number(value: object) -> int | None:
+    text = str(value).strip()
+    return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) and not isinstance(value, bool) else None

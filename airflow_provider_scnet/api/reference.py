@@ -1,0 +1,145 @@
+"""One job, unmistakably: ``JobRef``, and how a delete request and its answer name jobs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from airflow_provider_scnet.exceptions import ScnetJobReferenceError
+from airflow_provider_scnet.wording import shown
+
+_SEPARATORS = frozenset(",:;")
+_JOB_ID = re.compile(r"(0|[1-9][0-9]*)(_([0-9]+|\[[^\]]+\]))?")
+"""A job, a member of an array, or the rest of an array as schedulers list it: ``197``, ``5_1``, ``5_[2-9]``."""
+_NOTHING = frozenset({"", "None", "null"})
+
+
+class JobRef(str):
+    """
+    One job, unmistakably. It is text, its entry in ``strJobInfoMap`` (delete page of the API), so that XCom carries it
+    like any other text.
+
+    :param scheduler_id: the scheduler's id from ``GET /cluster`` (not the region's id), digits.
+    :param user: the cluster user, i.e. the account on the cluster.
+    :param job_id: the scheduler's job id, ``197`` or ``5_1`` for an array member.
+    :raises ScnetJobReferenceError: if a part could not be told apart from its neighbours on the wire.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, scheduler_id: str | int, user: str, job_id: str | int) -> JobRef:
+        parts = check_scheduler_id(scheduler_id), check_user(user), check_job_id(job_id)
+        return super().__new__(cls, "{},{}:{}:".format(*parts))
+
+    def __getnewargs__(self) -> tuple[str, str, str]:  # type: ignore[override]
+        return self.scheduler_id, self.user, self.job_id
+
+    def __repr__(self) -> str:
+        return f"JobRef{self.__getnewargs__()!r}"
+
+    @property
+    def scheduler_id(self) -> str:
+        """The scheduler's id."""
+        return self.partition(",")[0]
+
+    @property
+    def user(self) -> str:
+        """The cluster user."""
+        return self.partition(",")[2].partition(":")[0]
+
+    @property
+    def job_id(self) -> str:
+        """The scheduler's job id."""
+        return self.partition(":")[2].removesuffix(":")
+
+
+def is_nothing(value: object) -> bool:
+    """
+    Tell whether a value was not given: ``None``, blanks, or what a template makes of an XCom that is not there.
+
+    :param value: a job, or a part of its reference.
+    """
+    return value is None or (isinstance(value, str) and value.strip() in _NOTHING)
+
+
+def check_scheduler_id(value: object) -> str:
+    """
+    Return a scheduler id as text.
+
+    :param value: digits, as text or number.
+    :raises ScnetJobReferenceError: if it is anything else.
+    """
+    text = _text("scheduler_id", value)
+    if not (text.isascii() and text.isdigit()):
+        raise ScnetJobReferenceError(
+            f"scheduler_id={shown(text)}: a scheduler id is a number such as 1638523853 (`GET /cluster` lists it)."
+        )
+    return text
+
+
+def check_user(value: object) -> str:
+    """
+    Return a cluster user as text.
+
+    :param value: the user's name.
+    :raises ScnetJobReferenceError: if it is not a name that fits into a reference.
+    """
+    text = _check_name("user", value)
+    if is_nothing(text):
+        raise ScnetJobReferenceError(f"user={shown(text)}: this is what an empty XCom looks like in a template.")
+    return text
+
+
+def check_job_id(value: object) -> str:
+    """
+    Return a job id as text. Any other word is a mistake, and one that would pass for a job long gone.
+
+    :param value: ``197``, ``5_1`` or ``5_[2-9]``; a number is fine.
+    :raises ScnetJobReferenceError: if it is anything else.
+    """
+    text = _check_name("job_id", value)
+    if not _JOB_ID.fullmatch(text):
+        raise ScnetJobReferenceError(
+            f"job_id={shown(text)}: a job id is a number such as '197', or '5_1'. Hand over what the submission "
+            f"returned."
+        )
+    return text
+
+
+def _check_name(part: str, value: object) -> str:
+    text = _text(part, value)
+    if not text.isprintable() or any(c in _SEPARATORS or c.isspace() for c in text) or not re.match(r"\w", text):
+        raise ScnetJobReferenceError(
+            f"{part}={shown(text)}: must be one word without blanks, control characters and , : ;"
+        )
+    return text
+
+
+def _text(part: str, value: object) -> str:
+    """Numbers come as text or as int from SCNet, from JSON and from native rendering alike."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**30:
+        return str(value)
+    raise ScnetJobReferenceError(f"{part}={shown(value)}: must be text or a whole number, 0 or more.")
+
+
+def to_wire(refs: Iterable[JobRef]) -> str:
+    """
+    Write references as ``strJobInfoMap``: entries joined by ``;``, none at the end.
+
+    :param refs: the references, in order.
+    """
+    return ";".join(map(str, refs))
+
+
+def is_confirmed(ref: JobRef, text: str) -> bool:
+    """
+    Tell whether SCNet's sentence about a delete speaks of a job. Code "0" alone says nothing: the sentence must say
+    ``[...] successfully`` and name the job there (delete page of the API).
+
+    :param ref: the job.
+    :param text: the sentence about the job's scheduler.
+    """
+    name = re.compile(rf"(?<![\w.@-]){re.escape(f'{ref.user}:{ref.job_id}:')}")
+    return any(name.search(names) for names in re.findall(r"\[(.*?)\]\s*successfully", text))

@@ -1,0 +1,513 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+import requests_mock
+
+from airflow_provider_scnet.api.credentials import TokenSource
+from airflow_provider_scnet.api.gateway import PAGE_SIZE, ScnetClient
+from airflow_provider_scnet.api.reference import JobRef
+from airflow_provider_scnet.api.tokens import Token
+from airflow_provider_scnet.api.transport import Transport
+from airflow_provider_scnet.exceptions import (
+    ScnetCredentialError,
+    ScnetError,
+    ScnetPermanentError,
+    ScnetSubmitRejectedError,
+    ScnetTransientError,
+)
+from airflow_provider_scnet.jobs.parsing import parse_jobs
+from airflow_provider_scnet.testing import ScnetEmulator
+from tests.conftest import SCHEDULER, SECOND_SCHEDULER
+
+BASE = "https://hpc.example:65051/hpc"
+JOBS = f"{BASE}/openapi/v2/jobs"
+TOKEN = "eyJhbGciOi.eyJjb21wdXRl.c2lnbmF0dXJl"
+SINCE, UNTIL = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 2, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def wire() -> Iterator[requests_mock.Mocker]:
+    with requests_mock.Mocker() as mocker:
+        yield mocker
+
+
+class FixedToken(TokenSource):
+    """A token that cannot be replaced."""
+
+    def __init__(self, token: str = TOKEN) -> None:
+        self._token = Token.read(token)
+
+    def token(self) -> Token:
+        return self._token
+
+    def renewed(self, stale: Token) -> Token:
+        raise ScnetCredentialError(f"no other token: {stale}")
+
+    def _known(self) -> Token:
+        return self._token
+
+    def _replace(self, token: Token | None) -> Token:
+        return self.renewed(token or self._token)
+
+
+@pytest.fixture
+def direct() -> ScnetClient:
+    """A client for an address where only `wire` answers."""
+    return ScnetClient([BASE], FixedToken(), Transport(sleep=lambda _: None))
+
+
+def success(data: Any) -> dict[str, Any]:
+    return {"json": {"code": "0", "msg": "success", "data": data}}
+
+
+def page(total: Any, *job_ids: Any) -> dict[str, Any]:
+    return {"total": total, "list": [{"jobId": job_id, "jobStatus": "statR"} for job_id in job_ids]}
+
+
+# --- delete ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("jobs", "body"),
+    [
+        ("1638523853,test:35918:", "jobMethod=5&strJobInfoMap=1638523853%2Ctest%3A35918%3A"),
+        (
+            "1638523853,acexample01:197:;1638523853,acexample01:5_1:;",
+            "jobMethod=5&strJobInfoMap=1638523853%2Cacexample01%3A197%3A%3B1638523853%2Cacexample01%3A5_1%3A",
+        ),
+        ("1,测试:2:", "jobMethod=5&strJobInfoMap=1%2C%E6%B5%8B%E8%AF%95%3A2%3A"),
+        ("1,a&b=c+d:2:", "jobMethod=5&strJobInfoMap=1%2Ca%26b%3Dc%2Bd%3A2%3A"),
+    ],
+)
+def test_wire_of_a_delete(scnet: ScnetEmulator, client: ScnetClient, jobs: str, body: str) -> None:
+    scnet.fail("delete", code="0")
+    client.delete_jobs(parse_jobs(jobs))
+    (request,) = scnet.requests
+    assert (request.method, request.path) == ("DELETE", "/hpc/openapi/v2/jobs")
+    assert (request.body, request.query) == (body, {})
+    assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert request.headers["Content-Length"] == str(len(body))
+    assert request.headers["token"] == scnet.token
+    assert "Authorization" not in request.headers
+
+
+def test_delete_has_no_query_string(wire: requests_mock.Mocker, direct: ScnetClient) -> None:
+    wire.delete(JOBS, **success(None))
+    direct.delete_jobs(parse_jobs("1,u:2:"))
+    assert wire.last_request.url == JOBS
+
+
+@pytest.mark.parametrize(
+    ("data", "texts"),
+    [
+        ({"1638523853": "deleted [u:1:] successfully!"}, {"1638523853": "deleted [u:1:] successfully!"}),
+        ({" 1 ": "a", "2": "b"}, {"1": "a", "2": "b"}),
+        ({"1": None}, {"1": "None"}),
+        ({"1": {"a": 1}}, {"1": "{'a': 1}"}),
+        ({}, {}),
+        (None, {}),
+        ("deleted", {"1": "deleted"}),
+        (["deleted"], {}),
+        (5, {}),
+    ],
+)
+def test_answer_of_a_delete(wire: requests_mock.Mocker, direct: ScnetClient, data: Any, texts: dict[str, str]) -> None:
+    wire.delete(JOBS, **success(data))
+    assert direct.delete_jobs(parse_jobs("1,u:2:")) == texts
+
+
+def test_delete_of_several_schedulers(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    one, two = scnet.add_job(), scnet.add_job(scheduler_id=SECOND_SCHEDULER)
+    texts = client.delete_jobs([JobRef(job.scheduler_id, job.user, job.job_id) for job in (one, two)])
+    assert texts.keys() == {SCHEDULER, SECOND_SCHEDULER}
+    assert f"{two.user}:{two.job_id}:" in texts[SECOND_SCHEDULER]
+    assert scnet.active_jobs == []
+
+
+def test_wrong_token(scnet: ScnetEmulator) -> None:
+    client = ScnetClient([f"{scnet.url}/hpc"], FixedToken("nonsense"), Transport())
+    with pytest.raises(ScnetCredentialError):
+        client.delete_jobs(parse_jobs("1,u:2:"))
+    assert scnet.calls == {"delete": 1}
+
+
+# --- live list ---------------------------------------------------------------------------------------------------
+
+
+def ids(records: Any) -> list[str]:
+    return [record.job_id for record in records]
+
+
+def test_wire_of_the_list(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    client.list_jobs(SCHEDULER)
+    client.list_jobs(SCHEDULER, user="a b", job_id="5_1")
+    plain, filtered = scnet.requests
+    assert (plain.method, plain.path) == ("GET", "/hpc/openapi/v2/jobs")
+    assert plain.query == {"strClusterIDList": SCHEDULER, "start": "0", "limit": str(PAGE_SIZE)}
+    assert filtered.query == {**plain.query, "strJobOwner": "a b", "strJobId": "5_1"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "listed", "complete"),
+    [
+        pytest.param([page(2, "1", "2"), page(2)], "12", True, id="whole"),
+        pytest.param([page(0)], "", True, id="empty"),
+        pytest.param([{"total": 0, "list": None}], "", True, id="empty, list null"),
+        pytest.param([{"total": 0}], "", True, id="empty, no list"),
+        pytest.param([None], "", False, id="null"),
+        pytest.param([{}], "", False, id="empty object"),
+        pytest.param([page(2, "1", "2"), None], "12", True, id="null after the last record"),
+        pytest.param([page(2, "1", "2"), {}], "12", True, id="empty object after the last record"),
+        pytest.param([page(3, "1", "2"), None], "12", False, id="null too early"),
+        pytest.param([page("2", 1, 2), page(" 2 ")], "12", True, id="total as text, ids as numbers"),
+        pytest.param([page(5, "1", "2"), page(5)], "12", False, id="total too high"),
+        pytest.param([page(1, "1", "2"), page(1)], "12", True, id="total too low"),
+        pytest.param([page(0, "1", "2"), page(0, "3"), page(0)], "123", True, id="total 0"),
+        pytest.param([page(None, "1"), page(None)], "1", False, id="total null"),
+        pytest.param([page("many", "1"), page("many")], "1", False, id="total a word"),
+        pytest.param([page(-1, "1"), page(-1)], "1", False, id="total negative"),
+        pytest.param([page(1.5, "1"), page(1.5)], "1", False, id="total broken"),
+        pytest.param([page("9" * 5000, "1"), page("9" * 5000)], "1", False, id="total huge"),
+        pytest.param([{"list": page(0, "1")["list"]}, {"list": []}], "1", False, id="no total"),
+        pytest.param([page(0, "1", "2")["list"], []], "12", False, id="bare array"),
+        pytest.param([page(4, "1", "2"), page(4, "3", "4"), page(4)], "1234", True, id="capped pages"),
+        pytest.param([page(4, "1", "2"), page(4, "2", "3"), page(4, "4"), page(4)], "1234", True, id="overlap"),
+        pytest.param([page(2, "1", "2")], "12", True, id="start ignored, whole"),
+        pytest.param([page(9, "1", "2")], "12", False, id="start ignored, part"),
+        pytest.param([page(2, "1", None), page(2)], "1", False, id="record without an id"),
+        pytest.param([{"total": 2, "list": [{"jobId": "1"}, None, "x"]}, page(2)], "1", False, id="no records"),
+        pytest.param([page(1, " 1 ", "1", 1), page(1)], "1", True, id="the same job three times"),
+        # 1 leaves the list after the first page, so 3 moves up and is on none.
+        pytest.param([page(3, "1", "2"), page(2)], "12", False, id="list that shrinks"),
+        pytest.param([page(2, "2", "1"), page(3, "1", "0"), page(3)], "210", True, id="list that grows"),
+    ],
+)
+def test_listing(
+    wire: requests_mock.Mocker, direct: ScnetClient, answers: list[Any], listed: str, complete: bool
+) -> None:
+    wire.get(JOBS, [success(answer) for answer in answers])
+    listing = direct.list_jobs("1")
+    assert [job_id.strip() for job_id in ids(listing.records)] == list(listed)
+    assert listing.complete is complete
+
+
+@pytest.mark.parametrize("data", ["jobs", 5, True, {"list": "jobs"}, {"list": {"jobId": "1"}}, {"list": 0}])
+def test_what_is_no_list_of_jobs(wire: requests_mock.Mocker, direct: ScnetClient, data: Any) -> None:
+    wire.get(JOBS, **success(data))
+    with pytest.raises(ScnetTransientError, match="no list of jobs"):
+        direct.list_jobs("1")
+
+
+@pytest.mark.parametrize("number", [0, 1, PAGE_SIZE - 1, PAGE_SIZE, PAGE_SIZE + 1, 250])
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        {},
+        {"page_cap": 10},
+        {"page_cap": 25},
+        {"page_cap": 40, "numeric_ids": True},
+        {"total_lie": lambda total: 0, "page_cap": 10},
+        {"total_lie": lambda total: total // 2},
+    ],
+    ids=["as asked", "cap 10", "cap 25", "cap 40, numeric", "total 0, cap 10", "total halved"],
+)
+def test_list_is_read_to_its_end(
+    scnet: ScnetEmulator, client: ScnetClient, number: int, behaviour: dict[str, Any]
+) -> None:
+    vars(scnet).update(behaviour)
+    jobs = [scnet.add_job().job_id for _ in range(number)]
+    scnet.add_job(scheduler_id=SECOND_SCHEDULER)
+    listing = client.list_jobs(SCHEDULER)
+    assert ids(listing.records) == jobs
+    assert listing.complete
+
+
+@pytest.mark.parametrize("number", [1, 30, PAGE_SIZE])
+def test_list_is_complete_although_its_end_is_null(scnet: ScnetEmulator, client: ScnetClient, number: int) -> None:
+    scnet.null_empty_lists = True
+    jobs = [scnet.add_job().job_id for _ in range(number)]
+    listing = client.list_jobs(SCHEDULER)
+    assert ids(listing.records) == jobs
+    assert listing.complete
+
+
+def test_list_is_incomplete_if_total_says_so(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    scnet.total_lie = lambda total: total + 1
+    scnet.add_job()
+    assert not client.list_jobs(SCHEDULER).complete
+
+
+def test_list_of_a_user(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    mine, other = scnet.add_job(), scnet.add_job(user="other")
+    assert ids(client.list_jobs(SCHEDULER, user=scnet.user).records) == [mine.job_id]
+    assert ids(client.list_jobs(SCHEDULER, job_id=other.job_id).records) == [other.job_id]
+
+
+# --- detail ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("job_id", "path"),
+    [("197", "197"), ("5_1", "5_1"), ("5_[2-9]", "5_%5B2-9%5D"), ("1/2?x#y", "1%2F2%3Fx%23y"), ("中", "%E4%B8%AD")],
+)
+def test_wire_of_the_detail(scnet: ScnetEmulator, client: ScnetClient, job_id: str, path: str) -> None:
+    assert client.get_job(job_id) is None
+    (request,) = scnet.requests
+    assert (request.path, request.query) == (f"/hpc/openapi/v2/jobs/{path}", {})
+
+
+@pytest.mark.parametrize("job_id", ["197", "5_1"])
+def test_detail(scnet: ScnetEmulator, client: ScnetClient, job_id: str) -> None:
+    scnet.add_job(job_id=job_id)
+    record = client.get_job(job_id)
+    assert record is not None
+    assert (record.job_id, record.word) == (job_id, "RUNNING")
+
+
+@pytest.mark.parametrize("data", [None, {}])
+def test_no_detail(wire: requests_mock.Mocker, direct: ScnetClient, data: Any) -> None:
+    wire.get(f"{JOBS}/1", **success(data))
+    assert direct.get_job("1") is None
+
+
+@pytest.mark.parametrize("data", ["busy", [{"jobId": "1"}], 5, True])
+def test_what_is_no_detail_is_no_unknown_job(wire: requests_mock.Mocker, direct: ScnetClient, data: Any) -> None:
+    wire.get(f"{JOBS}/1", **success(data))
+    with pytest.raises(ScnetTransientError):
+        direct.get_job("1")
+
+
+# --- history -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "start", "end"),
+    [
+        (SINCE, UNTIL, "2024-01-01 08:00:00", "2024-02-01 08:00:00"),
+        (
+            datetime(2023, 12, 31, 20, 0, 0, 999999, tzinfo=UTC),
+            datetime(2024, 1, 1, 1, 2, 3, tzinfo=timezone(timedelta(hours=-5))),
+            "2024-01-01 04:00:00",
+            "2024-01-01 14:02:03",
+        ),
+    ],
+)
+def test_wire_of_the_history(
+    *, scnet: ScnetEmulator, client: ScnetClient, since: datetime, until: datetime, start: str, end: str
+) -> None:
+    assert list(client.iter_history(SCHEDULER, user="u", since=since, until=until)) == []
+    (request,) = scnet.requests
+    assert (request.method, request.path) == ("GET", "/hpc/openapi/v2/historyjobs")
+    assert request.query == {
+        "strClusterNameList": SCHEDULER,
+        "strUser": "u",
+        "startTime": start,
+        "endTime": end,
+        "timeType": "CUSTOM",
+        "isQueryByQueueTime": "false",
+        "sort": "DESC",
+        "orderBy": "jobId",
+        "start": "0",
+        "limit": str(PAGE_SIZE),
+    }
+
+
+def test_history(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    jobs = [scnet.add_job("COMPLETED", ended_ago=60 * n).job_id for n in range(250)]
+    scnet.add_job("COMPLETED", user="other")
+    scnet.add_job()
+    now = datetime.fromtimestamp(scnet.clock.now(), UTC)
+    history = client.iter_history(
+        SCHEDULER, user=scnet.user, since=now - timedelta(days=1), until=now + timedelta(days=1)
+    )
+    first = next(history)
+    assert first.job_id == jobs[-1]
+    assert scnet.calls == {"history": 1}
+    assert ids(history) == jobs[-2::-1]
+
+
+def test_error_in_the_middle_of_the_history(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    for _ in range(PAGE_SIZE + 1):
+        scnet.add_job("COMPLETED")
+    now = datetime.fromtimestamp(scnet.clock.now(), UTC)
+    scnet.fail("history", code="10003", after=1)
+    history = client.iter_history(SCHEDULER, user=scnet.user, since=now - timedelta(days=1), until=now)
+    with pytest.raises(ScnetPermanentError, match="10003"):
+        list(history)
+    assert scnet.calls == {"history": 2}
+
+
+# --- schedulers --------------------------------------------------------------------------------------------------
+
+
+def test_schedulers(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    assert client.list_schedulers() == {SCHEDULER: "Cluster", SECOND_SCHEDULER: "Second"}
+    (request,) = scnet.requests
+    assert (request.method, request.path, request.query) == ("GET", "/hpc/openapi/v2/cluster", {})
+
+
+@pytest.mark.parametrize(
+    ("data", "schedulers"),
+    [
+        ([{"id": 7, "text": "A"}, {"id": " 8 ", "text": "B"}], {"7": "A", "8": "B"}),
+        ({"id": 7, "text": "A"}, {"7": "A"}),
+        ([{"id": 7}], {"7": ""}),
+        ([{"id": 7, "text": None}], {"7": ""}),
+        ([{"text": "A"}, {"id": None}, None, "x", 5], {}),
+        ([], {}),
+        ({}, {}),
+    ],
+)
+def test_shapes_of_the_schedulers(
+    wire: requests_mock.Mocker, direct: ScnetClient, data: Any, schedulers: dict[str, str]
+) -> None:
+    wire.get(f"{BASE}/openapi/v2/cluster", **success(data))
+    assert direct.list_schedulers() == schedulers
+
+
+@pytest.mark.parametrize("data", [None, "x", 5, True])
+def test_what_is_no_list_of_schedulers(wire: requests_mock.Mocker, direct: ScnetClient, data: Any) -> None:
+    wire.get(f"{BASE}/openapi/v2/cluster", **success(data))
+    with pytest.raises(ScnetTransientError, match=r"no list of schedulers \(GET /hpc/openapi/v2/cluster"):
+        direct.list_schedulers()
+
+
+# --- submit ------------------------------------------------------------------------------------------------------
+
+PARAMETERS = {
+    "GAP_CMD_FILE": "sleep 500",
+    "GAP_NNODE": 1,
+    "GAP_NODE_STRING": "",
+    "GAP_SUBMIT_TYPE": "cmd",
+    "GAP_JOB_NAME": "demo",
+    "GAP_WORK_DIR": "/public/home/acexample01",
+    "GAP_QUEUE": "debug",
+    "GAP_NPROC": 1,
+    "GAP_WALL_TIME": "24:00:00",
+    "GAP_APPNAME": "BASE",
+    "GAP_STD_OUT_FILE": "/public/home/acexample01/std.out.%j",
+    "GAP_STD_ERR_FILE": "/public/home/acexample01/std.err.%j",
+}
+
+
+def test_wire_of_a_submission(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    job_id = client.submit_job(SCHEDULER, PARAMETERS)
+    (request,) = scnet.requests
+    assert (request.method, request.path) == ("POST", "/hpc/openapi/v2/apptemplates/BASIC/BASE/job")
+    assert (request.query, request.headers["Content-Type"]) == ({}, "application/json")
+    assert json.loads(request.body) == {
+        "strJobManagerID": int(SCHEDULER),
+        "mapAppJobInfo": {name: str(value) for name, value in PARAMETERS.items()},
+    }
+    assert scnet.job(job_id).name == "demo"
+
+
+@pytest.mark.parametrize(("data", "job_id"), [("148", "148"), (148, "148"), (" 148\n", "148"), ("5_1", "5_1")])
+def test_submitted_id(wire: requests_mock.Mocker, direct: ScnetClient, data: Any, job_id: str) -> None:
+    wire.post(requests_mock.ANY, **success(data))
+    assert direct.submit_job("1", {}) == job_id
+
+
+@pytest.mark.parametrize(
+    "data",
+    [None, "", "null", "accepted", True, {}, [], {"jobId": "148"}, ["148"], "error 500", "QOS min 1", 148.5],
+    ids=str,
+)
+def test_submission_without_an_id(wire: requests_mock.Mocker, direct: ScnetClient, data: Any) -> None:
+    wire.post(requests_mock.ANY, **success(data))
+    with pytest.raises(ScnetError, match=r"no job id.*'demo\d'") as caught:
+        direct.submit_job("1", {"GAP_JOB_NAME": "demo1"})
+    assert caught.value.data == data
+    assert len(wire.request_history) == 1
+
+
+def test_rejected_submission(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    scnet.fail("submit", code="815007", msg="QOSMinGRES")
+    with pytest.raises(ScnetSubmitRejectedError, match="QOSMinGRES"):
+        client.submit_job(SCHEDULER, PARAMETERS)
+    assert scnet.calls == {"submit": 1}
+
+
+def test_submission_is_not_repeated(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    scnet.fail("submit", drop=True, effect=True)
+    with pytest.raises(ScnetTransientError):
+        client.submit_job(SCHEDULER, PARAMETERS)
+    assert len(scnet.jobs) == 1
+
+
+@pytest.mark.parametrize("scheduler_id", ["abc", "", "1;2", "1.5"])
+def test_submission_to_no_scheduler(scnet: ScnetEmulator, client: ScnetClient, scheduler_id: str) -> None:
+    with pytest.raises(ScnetError):
+        client.submit_job(scheduler_id, PARAMETERS)
+    assert scnet.requests == []
+
+
+# --- the client --------------------------------------------------------------------------------------------------
+
+
+def test_no_token_in_the_text_of_a_client(direct: ScnetClient) -> None:
+    assert repr(direct) == str(direct)
+    assert BASE in repr(direct)
+    assert TOKEN not in repr(direct)
+
+
+CALLS: dict[str, Callable[[ScnetClient], Any]] = {
+    "clusters": lambda client: client.list_schedulers(),
+    "list": lambda client: client.list_jobs(SCHEDULER),
+    "detail": lambda client: client.get_job("1"),
+    "history": lambda client: list(client.iter_history(SCHEDULER, user="u", since=SINCE, until=UNTIL)),
+    "delete": lambda client: client.delete_jobs(parse_jobs("1,u:2:")),
+    "submit": lambda client: client.submit_job(SCHEDULER, PARAMETERS),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("connection", ["scnet_default", "other"])
+def test_errors_name_call_and_connection(scnet: ScnetEmulator, call: str, connection: str) -> None:
+    scnet.fail(call, code="10007")
+    client = ScnetClient([f"{scnet.url}/hpc"], FixedToken(scnet.token), Transport(connection=connection))
+    with pytest.raises(ScnetPermanentError, match=rf"\(\w+ /hpc/openapi/v2/\S+, connection {connection}\)") as caught:
+        CALLS[call](client)
+    (request,) = scnet.requests
+    assert caught.value.call == f"{request.method} {request.path}"
+    assert scnet.token not in str(caught.value)
+
+
+# --- several gateways --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_next_gateway_where_one_cannot_be_connected_to(scnet: ScnetEmulator, call: str) -> None:
+    with ScnetEmulator() as stopped:
+        closed = f"{stopped.url}/hpc"
+    scnet.fail(call, code="0", data=[] if call == "clusters" else {} if call != "submit" else "1", times=None)
+    waits: list[float] = []
+    client = ScnetClient([closed, f"{scnet.url}/hpc"], FixedToken(scnet.token), Transport(sleep=waits.append))
+    CALLS[call](client)
+    assert client.base_url == f"{scnet.url}/hpc"
+    assert (scnet.calls, waits) == ({call: 1}, [])
+
+
+@pytest.mark.parametrize("fault", [{"drop": True}, {"status": 503}, {"code": "10012"}, {"redirect": "/"}], ids=str)
+def test_nothing_is_sent_twice_to_two_gateways(scnet: ScnetEmulator, fault: dict[str, Any]) -> None:
+    with ScnetEmulator() as other:
+        scnet.fail("delete", times=None, **fault)
+        client = ScnetClient([f"{scnet.url}/hpc", f"{other.url}/hpc"], FixedToken(scnet.token), Transport())
+        with pytest.raises(ScnetError):
+            client.delete_jobs(parse_jobs("1,u:2:"))
+        assert (len(scnet.requests), other.requests) == (1, [])
+
+
+def test_no_gateway_can_be_connected_to(scnet: ScnetEmulator) -> None:
+    with ScnetEmulator() as other:
+        urls = [f"{scnet.url}/hpc", f"{other.url}/hpc"]
+    scnet.stop()
+    waits: list[float] = []
+    with pytest.raises(ScnetTransientError, match="nothing answers"):
+        ScnetClient(urls, FixedToken(), Transport(sleep=waits.append)).list_schedulers()
+    assert len(waits) == 3

@@ -1,0 +1,657 @@
+"""Can it end green while a job runs? Can it delete what it was not told to? Each test is one way to be fooled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_scnet.api.reference import JobRef
+from airflow_provider_scnet.exceptions import (
+    ScnetAccountError,
+    ScnetAddressError,
+    ScnetCredentialError,
+    ScnetError,
+    ScnetJobsNotDeletedError,
+    ScnetPermanentError,
+    ScnetPermissionError,
+    ScnetRequestError,
+)
+from airflow_provider_scnet.jobs.deletion import Deletion
+from airflow_provider_scnet.jobs.options import DeleteOptions
+from airflow_provider_scnet.jobs.parsing import parse_jobs
+from airflow_provider_scnet.jobs.report import DeletionReport
+from airflow_provider_scnet.testing import ScnetEmulator
+from tests.conftest import SCHEDULER, SECOND_SCHEDULER, client_of
+
+Delete = Callable[..., DeletionReport]
+
+
+def texts(refs: list[JobRef]) -> list[str]:
+    return [str(ref) for ref in refs]
+
+
+def sent_batches(scnet: ScnetEmulator) -> list[int]:
+    return [r.form["strJobInfoMap"].count(",") for r in scnet.requests if r.call == "delete"]
+
+
+# --- what is green ------------------------------------------------------------------------------------------
+
+
+def test_running_job_is_seen_to_end(scnet: ScnetEmulator, delete: Delete) -> None:
+    job = scnet.add_job()
+    report = delete(job)
+    assert texts(report.deleted) == [job.ref]
+    assert (job.state, scnet.calls) == ("CANCELLED", {"delete": 1, "list": 2})
+
+
+@pytest.mark.parametrize("state", ["PENDING", "RUNNING", "SUSPENDED", "CONFIGURING", "REQUEUED"])
+def test_every_active_state_is_ended(scnet: ScnetEmulator, delete: Delete, state: str) -> None:
+    job = scnet.add_job(state)
+    assert texts(delete(job).deleted) == [job.ref]
+    assert not job.active
+
+
+def test_slow_cancel_is_waited_for(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.cancel_delay = 42
+    job = scnet.add_job()
+    assert texts(delete(job).deleted) == [job.ref]
+    assert not job.active
+    assert job.deletes < 5  # it is not pestered with every look
+
+
+@pytest.mark.parametrize("outcome", ["COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL", "CANCELLED"])
+def test_job_that_ended_by_itself_is_fine(scnet: ScnetEmulator, delete: Delete, outcome: str) -> None:
+    job = scnet.add_job(outcome, ended_ago=10)
+    assert texts(delete(job).deleted) == [job.ref]
+
+
+def test_job_unknown_to_scnet_is_gone_after_two_looks(scnet: ScnetEmulator, delete: Delete) -> None:
+    before = scnet.clock.now()
+    report = delete("4711")
+    assert texts(report.gone) == [f"{SCHEDULER},{scnet.user}:4711:"]
+    assert scnet.clock.now() - before >= 5
+    assert scnet.calls["delete"] == 1  # sent, although nothing is listed
+
+
+def test_thousand_old_jobs_cost_pages_not_requests_each(scnet: ScnetEmulator, delete: Delete) -> None:
+    jobs = [scnet.add_job("COMPLETED", ended_ago=3600) for _ in range(1000)]
+    assert len(delete(*jobs).gone) == 1000
+    assert sum(scnet.calls.values()) < 60
+
+
+def test_thousand_running_jobs_cost_tens_of_requests(scnet: ScnetEmulator, delete: Delete) -> None:
+    jobs = [scnet.add_job() for _ in range(1000)]
+    assert len(delete(*jobs).deleted) == 1000
+    assert sum(scnet.calls.values()) <= 60
+    assert set(sent_batches(scnet)) == {50}
+
+
+def test_several_schedulers(scnet: ScnetEmulator, delete: Delete) -> None:
+    jobs = [scnet.add_job(scheduler_id=s, job_id=n) for n in (1, 2) for s in (SCHEDULER, SECOND_SCHEDULER)]
+    other = scnet.add_job(scheduler_id=SECOND_SCHEDULER)
+    assert texts(delete(*jobs).deleted) == [job.ref for job in jobs]
+    assert scnet.active_jobs == [other]
+    assert scnet.calls["delete"] == 2
+
+
+def test_several_users_and_a_job_that_is_not_ours_to_delete(scnet: ScnetEmulator, delete: Delete) -> None:
+    ours, theirs, ended = scnet.add_job(), scnet.add_job(user="colleague"), scnet.add_job("FAILED", user="third")
+    with pytest.raises(ScnetJobsNotDeletedError, match=theirs.ref) as caught:
+        delete(ours, theirs, ended, timeout=30)
+    assert texts(caught.value.report.deleted) == [ours.ref, ended.ref]
+
+
+@pytest.mark.parametrize("switch", ["numeric_ids", "raw_state_in_lists"])
+def test_types_and_fields_of_answers_vary(scnet: ScnetEmulator, delete: Delete, switch: str) -> None:
+    setattr(scnet, switch, True)
+    scnet.cancel_delay = 3
+    jobs = [scnet.add_job(), scnet.add_job("COMPLETED", ended_ago=9)]
+    assert texts(delete(*jobs).deleted) == [job.ref for job in jobs]
+
+
+def test_duplicates_are_sent_once(scnet: ScnetEmulator, delete: Delete) -> None:
+    job = scnet.add_job()
+    assert texts(delete(job, job, job.job_id).deleted) == [job.ref]
+    assert sent_batches(scnet) == [1]
+
+
+# --- what must never be green -------------------------------------------------------------------------------
+
+
+def test_code_zero_and_a_job_that_goes_on_is_never_success(scnet: ScnetEmulator, delete: Delete) -> None:
+    job = scnet.add_job()
+    job.ignores_delete = True
+    with pytest.raises(ScnetJobsNotDeletedError) as caught:
+        delete(job, timeout=60)
+    assert job.ref in str(caught.value)
+    assert "statR 运行 running" in str(caught.value)
+    assert [left.ref for left in caught.value.report.left] == [JobRef(SCHEDULER, scnet.user, job.job_id)]
+    assert not isinstance(caught.value, ScnetPermanentError)
+
+
+def test_delete_is_sent_again_with_every_third_look_and_before_giving_up(scnet: ScnetEmulator, delete: Delete) -> None:
+    job = scnet.add_job()
+    job.ignores_delete = True
+    with pytest.raises(ScnetJobsNotDeletedError):
+        delete(job, timeout=60, poll_interval=5)
+    assert job.deletes == 1 + 12 // 3 + 1
+    assert scnet.requests[-1].call == "list"  # and looked at once more
+
+
+def test_job_that_gives_in_later(scnet: ScnetEmulator, delete: Delete) -> None:
+    job = scnet.add_job()
+    job.ignores_delete = 3
+    assert texts(delete(job).deleted) == [job.ref]
+    assert not job.active
+
+
+def test_completing_for_ever_is_not_ended(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.cancel_delay = 10**6
+    with pytest.raises(ScnetJobsNotDeletedError, match="COMPLETING"):
+        delete(scnet.add_job(), timeout=30)
+
+
+def test_wrong_user_is_not_gone(scnet: ScnetEmulator, delete: Delete) -> None:
+    job = scnet.add_job()
+    with pytest.raises(ScnetJobsNotDeletedError, match=f"listed under user {scnet.user}"):
+        delete(f"{SCHEDULER},alice:{job.job_id}:", timeout=30)
+    assert job.active  # what was not named is not touched
+
+
+def test_wrong_user_among_many_is_not_gone(scnet: ScnetEmulator, delete: Delete) -> None:
+    jobs = [scnet.add_job() for _ in range(30)]
+    with pytest.raises(ScnetJobsNotDeletedError, match="30 of 30 jobs"):
+        delete(*(f"{SCHEDULER},alice:{job.job_id}:" for job in jobs), timeout=30)
+
+
+def test_wrong_user_of_an_array_is_not_gone(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.add_job(job_id="5_1")
+    with pytest.raises(ScnetJobsNotDeletedError, match="running"):
+        delete(f"{SCHEDULER},alice:5:", timeout=20)
+
+
+def test_wrong_user_is_not_gone_where_empty_lists_are_null(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.null_empty_lists = True
+    jobs = [scnet.add_job() for _ in range(21)]
+    with pytest.raises(ScnetJobsNotDeletedError, match="21 left"):
+        delete(*(f"{SCHEDULER},alice:{job.job_id}:" for job in jobs), timeout=60)
+
+
+def test_wrong_user_of_a_job_that_nobody_lists_is_not_gone(scnet: ScnetEmulator, delete: Delete) -> None:
+    with pytest.raises(ScnetJobsNotDeletedError, match="is the user right"):
+        delete(f"{SCHEDULER},alice:4711:", timeout=20)
+
+
+@pytest.mark.parametrize("code", ["10012", "10013", "815005"])
+def test_fresh_job_is_not_gone_while_its_deletes_are_in_doubt(scnet: ScnetEmulator, delete: Delete, code: str) -> None:
+    job = scnet.add_job()
+    scnet.fail("delete", code=code, times=3)
+    scnet.fail("list", code="0", data={"total": 0, "list": []}, times=5)
+    assert texts(delete(job).deleted) == [job.ref]
+    assert not job.active
+
+
+def test_fresh_jobs_of_a_poisoned_batch_are_not_gone(scnet: ScnetEmulator, delete: Delete) -> None:
+    jobs = [scnet.add_job() for _ in range(50)]
+    jobs[0].refused = ("10001", "internal_error")
+    scnet.fail("list", code="0", data={"total": 0, "list": []}, times=4)
+    with pytest.raises(ScnetJobsNotDeletedError):
+        delete(*jobs)
+    assert scnet.active_jobs == [jobs[0]]
+
+
+def test_sentence_that_confirms_another_bracket(scnet: ScnetEmulator, delete: Delete) -> None:
+    sentence = "delete the jobs [acexample01:1:] successfully! [acexample01:101:] failed!"
+    scnet.fail("delete", code="0", data={SCHEDULER: sentence}, times=None)
+    with pytest.raises(ScnetJobsNotDeletedError, match="did not confirm"):
+        delete(scnet.add_job(job_id="101"), verify=False, timeout=20)
+
+
+def test_scheduler_of_another_region_is_not_gone(scnet: ScnetEmulator, delete: Delete) -> None:
+    job = scnet.add_job()
+    scnet.fail("delete", code="0", data={}, times=None, when=lambda r: "999" in r.body)
+    scnet.fail("list", code="0", data={"total": 0, "list": []}, times=None, when=lambda r: "999" in str(r.query))
+    with pytest.raises(ScnetRequestError, match=r"999.*none of this gateway's"):
+        delete("999,acexample01:1:", job)
+    assert not job.active
+
+
+def test_job_that_is_listed_a_moment_after_its_submission(scnet: ScnetEmulator, delete: Delete) -> None:
+    job = scnet.add_job()
+    job.ignores_delete = 1
+    scnet.fail("list", code="0", data={"total": 0, "list": []}, times=1)
+    assert texts(delete(job).deleted) == [job.ref]
+    assert not job.active
+
+
+def test_array_is_not_gone_while_a_member_runs(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.add_job("COMPLETED", job_id="5_1", ended_ago=10)
+    scnet.add_job(job_id="5_2")
+    with pytest.raises(ScnetJobsNotDeletedError, match="running"):
+        delete("5", timeout=20)
+
+
+def test_member_is_not_gone_while_its_array_waits(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.add_job("PENDING", job_id="5")
+    with pytest.raises(ScnetJobsNotDeletedError, match="queued"):
+        delete("5_7", timeout=20)
+
+
+def test_members_of_arrays_are_deleted_alone(scnet: ScnetEmulator, delete: Delete) -> None:
+    members = [scnet.add_job(job_id=f"5_{n}") for n in range(3)]
+    assert texts(delete(members[0], members[2]).deleted) == [members[0].ref, members[2].ref]
+    assert [member.active for member in members] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("cap", "lie"),
+    [
+        (None, lambda real: 0),
+        (None, lambda real: 10),
+        (10, lambda real: 25),
+        (7, lambda real: real),
+        (None, lambda real: real * 9),
+    ],
+    ids=["total 0", "total too low", "capped and too low", "capped", "total too high"],
+)
+def test_paged_list_that_lies(scnet: ScnetEmulator, delete: Delete, cap: int | None, lie: Any) -> None:
+    scnet.page_cap, scnet.total_lie = cap, lie
+    jobs = [scnet.add_job() for _ in range(130)]
+    jobs[120].ignores_delete = True
+    with pytest.raises(ScnetJobsNotDeletedError) as caught:
+        delete(*jobs, timeout=20)
+    assert texts([left.ref for left in caught.value.report.left]) == [jobs[120].ref]
+
+
+def test_total_too_high_does_not_hide_that_jobs_are_gone(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.total_lie = lambda real: real + 5
+    jobs = [scnet.add_job("COMPLETED", ended_ago=3600) for _ in range(50)]
+    assert len(delete(*jobs).gone) == 50
+
+
+def test_empty_list_without_data_is_confirmed_job_by_job(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.null_empty_lists = True
+    assert len(delete(*range(1, 51)).gone) == 50
+
+
+def test_state_without_meaning_is_looked_up_in_detail(scnet: ScnetEmulator, delete: Delete) -> None:
+    job = scnet.add_job("COMPLETED", ended_ago=9)
+    record = {"jobId": job.job_id, "jobStatus": "statX", "user": scnet.user}
+    scnet.fail("list", code="0", data={"total": 1, "list": [record]}, times=None)
+    assert texts(delete(job).deleted) == [job.ref]
+    assert scnet.calls["detail"] == 1
+
+
+@pytest.mark.parametrize("status", ["statX", "statE", "statT", "statN", "statEX", "statFOO", ""])
+def test_state_without_meaning_nor_detail_is_not_ended(scnet: ScnetEmulator, delete: Delete, status: str) -> None:
+    record = {"jobId": "7", "jobStatus": status}
+    scnet.fail("list", code="0", data={"total": 1, "list": [record]}, times=None)
+    with pytest.raises(ScnetJobsNotDeletedError):
+        delete("7", timeout=20)
+
+
+def test_completed_code_does_not_outrank_the_schedulers_word(scnet: ScnetEmulator, delete: Delete) -> None:
+    record = {"jobId": "7", "jobStatus": "statC", "jobInitAttr": {"JobState": "COMPLETING"}}
+    scnet.fail("list", code="0", data={"total": 1, "list": [record]}, times=None)
+    with pytest.raises(ScnetJobsNotDeletedError, match="COMPLETING"):
+        delete("7", timeout=20)
+
+
+# --- one bad reference never keeps the others running -------------------------------------------------------
+
+
+def test_one_refused_among_thousand_is_isolated(scnet: ScnetEmulator, delete: Delete) -> None:
+    jobs = [scnet.add_job() for _ in range(1000)]
+    jobs[321].refused = ("10004", "param_invalid")
+    with pytest.raises(ScnetRequestError) as caught:
+        delete(*jobs)
+    assert scnet.active_jobs == [jobs[321]]
+    assert len(caught.value.report.deleted) == 999
+    assert texts([left.ref for left in caught.value.report.left]) == [jobs[321].ref]
+    assert jobs[321].ref in str(caught.value)
+    assert "10004" in str(caught.value)
+    assert "999 deleted" in str(caught.value)
+    assert scnet.calls["delete"] <= 20 + 2 * 6
+
+
+def test_finished_job_that_scnet_refuses_to_delete_is_fine(scnet: ScnetEmulator, delete: Delete) -> None:
+    ended, running = scnet.add_job("COMPLETED", ended_ago=9), scnet.add_job()
+    ended.refused = ("10004", "param_invalid")
+    assert texts(delete(ended, running).deleted) == [ended.ref, running.ref]
+
+
+def test_refused_job_that_is_ending_is_waited_for(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.cancel_delay = 20
+    delete_it = scnet.add_job()
+    delete(delete_it, verify=False)
+    delete_it.refused = ("10004", "param_invalid")
+    assert texts(delete(delete_it).deleted) == [delete_it.ref]
+
+
+def test_refused_jobs_that_cannot_all_be_looked_up_at_once(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.total_lie = lambda real: real + 1
+    jobs = [scnet.add_job("COMPLETED", ended_ago=3600) for _ in range(30)]
+    for job in jobs:
+        job.refused = ("10004", "param_invalid")
+    assert len(delete(*jobs).gone) == 30
+
+
+def test_job_is_not_gone_before_its_delete_was_sent(scnet: ScnetEmulator, delete: Delete) -> None:
+    old = [scnet.add_job("COMPLETED", ended_ago=3600) for _ in range(300)]
+    scnet.fail("delete", status=503, times=6)
+    assert len(delete(*old).gone) == 300
+    assert all(job.deletes for job in old)
+
+
+def test_refused_job_that_is_not_listed_is_gone(scnet: ScnetEmulator, delete: Delete) -> None:
+    old = scnet.add_job("COMPLETED", ended_ago=3600)
+    old.refused = ("10004", "param_invalid")
+    assert texts(delete(old).gone) == [old.ref]
+
+
+def test_refused_with_an_undocumented_code_is_retried_and_isolated(scnet: ScnetEmulator, delete: Delete) -> None:
+    jobs = [scnet.add_job() for _ in range(40)]
+    jobs[7].refused = ("77777", "who_knows")
+    with pytest.raises(ScnetJobsNotDeletedError, match="77777"):
+        delete(*jobs, timeout=120)
+    assert scnet.active_jobs == [jobs[7]]
+    assert jobs[7].deletes > 5
+
+
+def test_poisoned_batch_is_halved_when_its_failure_looks_transient(scnet: ScnetEmulator, delete: Delete) -> None:
+    jobs = [scnet.add_job() for _ in range(100)]
+    jobs[60].refused = ("10001", "internal_error")
+    with pytest.raises(ScnetJobsNotDeletedError, match="10001"):
+        delete(*jobs)
+    assert scnet.active_jobs == [jobs[60]]
+
+
+def test_half_failed_batch(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.refusal = "partial"
+    jobs = [scnet.add_job() for _ in range(10)]
+    jobs[3].refused = ("10004", "param_invalid")
+    with pytest.raises(ScnetJobsNotDeletedError) as caught:
+        delete(*jobs, timeout=30)
+    assert scnet.active_jobs == [jobs[3]]
+    assert len(caught.value.report.deleted) == 9
+
+
+def test_refused_list_of_one_scheduler_spares_the_other(scnet: ScnetEmulator, delete: Delete) -> None:
+    job = scnet.add_job()
+    with pytest.raises(ScnetRequestError, match=r"777,u:1:.*10004"):
+        delete("777,u:1:", job)
+    assert not job.active
+
+
+def test_refused_list_of_one_user_spares_the_other(scnet: ScnetEmulator, delete: Delete) -> None:
+    job = scnet.add_job()
+    job.ignores_delete = 1
+    scnet.fail("list", code="10004", times=None, when=lambda r: r.query.get("strJobOwner") == "alice")
+    with pytest.raises(ScnetRequestError, match=r"alice:1:.*10004") as caught:
+        delete(f"{SCHEDULER},alice:1:", job)
+    assert texts(caught.value.report.deleted) == [job.ref]
+
+
+@pytest.mark.parametrize("fault", [{"code": "10004"}, {"status": 503}], ids=["refused", "unavailable"])
+def test_history_that_fails_hides_nothing(scnet: ScnetEmulator, delete: Delete, fault: dict[str, Any]) -> None:
+    job = scnet.add_job()
+    job.ignores_delete = True
+    scnet.fail("history", times=None, **fault)
+    with pytest.raises(ScnetJobsNotDeletedError, match=job.ref) as caught:
+        delete(job, "4711", missing_ok=False, timeout=20)
+    assert len(caught.value.report.left) == 2
+
+
+def test_body_that_is_lost_on_the_way_stops_at_once(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.fail("delete", code="10003", times=None)
+    with pytest.raises(ScnetRequestError, match="no proxy drops its body"):
+        delete(*(scnet.add_job() for _ in range(1000)))
+    assert scnet.calls == {"delete": 1}
+
+
+def test_gateway_that_answers_nonsense_is_left_for_the_next(scnet: ScnetEmulator) -> None:
+    jobs = [scnet.add_job() for _ in range(10)]
+    with ScnetEmulator() as broken:
+        broken.fail("*", status=502, times=None)
+        client = client_of(scnet, gateways=[f"{broken.url}/hpc", f"{scnet.url}/hpc"])
+        refs = parse_jobs([job.ref for job in jobs])
+        report = Deletion(client, refs, DeleteOptions(), clock=scnet.clock.now).run(scnet.clock.advance)
+        assert len(report.deleted) == 10
+        assert broken.calls == {"delete": 1}
+
+
+def test_time_out_of_the_task_leaves_an_account(
+    scnet: ScnetEmulator, client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = scnet.add_job()
+    job.ignores_delete = True
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Deletion(client, parse_jobs(job.ref), DeleteOptions()).run(interrupt)
+    assert "Stopped in the middle. 1 of 1 jobs are not known to have ended" in caplog.text
+    assert job.ref in caplog.text
+
+
+# --- errors of the account stop at once ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "error_class"),
+    [
+        ("10007", ScnetAccountError),
+        ("10008", ScnetCredentialError),
+        ("10009", ScnetPermissionError),
+        ("404", ScnetAddressError),
+    ],
+)
+def test_error_of_the_account_stops_and_tells_what_was_done(
+    scnet: ScnetEmulator, delete: Delete, code: str, error_class: type[ScnetError]
+) -> None:
+    jobs = [scnet.add_job() for _ in range(150)]
+    scnet.fail("delete", code=code, after=1, times=None)
+    with pytest.raises(error_class) as caught:
+        delete(*jobs)
+    assert isinstance(caught.value, ScnetPermanentError)
+    assert "Of 150 jobs, 100 were named in a delete request and 50 were not" in str(caught.value)
+    assert len(caught.value.report.left) == 150
+    assert all(job.ref in str(caught.value) for job in jobs)
+    assert caught.value.code == code
+    assert set(scnet.calls) <= {"delete", "renew"}  # a refused token is renewed once
+
+
+def test_error_of_the_account_while_looking(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.fail("list", code="10007", times=None)
+    with pytest.raises(ScnetAccountError, match="1 were named"):
+        delete(scnet.add_job())
+
+
+# --- ambiguous answers --------------------------------------------------------------------------------------
+
+AMBIGUOUS: dict[str, dict[str, Any]] = {
+    "10001": {"code": "10001", "msg": "internal_error"},
+    "10012": {"code": "10012"},
+    "10013": {"code": "10013"},
+    "815005": {"code": "815005"},
+    "connection dropped": {"drop": True},
+    "web page": {"body": "<html>busy</html>", "content_type": "text/html"},
+    "bad gateway": {"status": 502},
+    "no envelope": {"body": "[]"},
+    "undocumented code": {"code": "31337"},
+    "no sentence": {"code": "0", "data": None},
+    "failure sentence": {"code": "0", "data": {SCHEDULER: "delete the jobs [acexample01:101:] failed!"}},
+    "another job's sentence": {"code": "0", "data": {SCHEDULER: "delete the jobs [acexample01:1:] successfully!"}},
+}
+
+
+@pytest.mark.parametrize("effect", [False, True], ids=["not done", "done"])
+@pytest.mark.parametrize("fault", AMBIGUOUS.values(), ids=AMBIGUOUS)
+def test_ambiguous_answer_is_looked_into(
+    scnet: ScnetEmulator, delete: Delete, fault: dict[str, Any], effect: bool
+) -> None:
+    scnet.fail("delete", effect=effect, **fault)
+    job = scnet.add_job(job_id="101")
+    before = scnet.clock.now()
+    assert texts(delete(job).deleted) == [job.ref]
+    assert job.deletes == 1  # sent again only if it still ran
+    assert [r.call for r in scnet.requests][:2] == ["delete", "list"]
+    assert scnet.clock.now() - before < 30
+
+
+@pytest.mark.parametrize("fault", AMBIGUOUS.values(), ids=AMBIGUOUS)
+def test_ambiguous_answers_for_ever_are_no_success(scnet: ScnetEmulator, delete: Delete, fault: dict[str, Any]) -> None:
+    scnet.fail("delete", times=None, **fault)
+    job = scnet.add_job(job_id="101")
+    with pytest.raises(ScnetJobsNotDeletedError, match=job.ref):
+        delete(job, timeout=40)
+    assert job.active
+
+
+def test_read_timeout_is_ambiguous(scnet: ScnetEmulator, delete: Delete, client: Any) -> None:
+    client._transport._timeout = (5, 0.2)
+    scnet.fail("delete", latency=0.6, effect=True)
+    job = scnet.add_job()
+    assert texts(delete(job).deleted) == [job.ref]
+
+
+def test_service_that_is_down_is_not_flooded(scnet: ScnetEmulator, delete: Delete) -> None:
+    jobs = [scnet.add_job() for _ in range(1000)]
+    scnet.fail("*", status=503, times=None)
+    with pytest.raises(ScnetJobsNotDeletedError) as caught:
+        delete(*jobs, timeout=60)
+    assert scnet.calls["delete"] <= 3 * 15
+    assert len(caught.value.report.left) == 1000
+
+
+def test_service_that_comes_back_in_time(scnet: ScnetEmulator, delete: Delete) -> None:
+    jobs = [scnet.add_job() for _ in range(300)]
+    scnet.fail("*", status=503, times=20)
+    assert len(delete(*jobs).deleted) == 300
+    assert not scnet.active_jobs
+
+
+def test_gateway_that_is_gone(scnet: ScnetEmulator, delete: Delete) -> None:
+    job = scnet.add_job()
+    scnet.stop()
+    with pytest.raises(ScnetJobsNotDeletedError, match="nothing answers at this address"):
+        delete(job, timeout=30)
+    assert job.active
+
+
+# --- options ------------------------------------------------------------------------------------------------
+
+
+def test_unverified_believes_the_answer(scnet: ScnetEmulator, delete: Delete) -> None:
+    job = scnet.add_job()
+    job.ignores_delete = True
+    report = delete(job, verify=False)
+    assert (texts(report.accepted), report.deleted) == ([job.ref], [])
+    assert scnet.calls == {"delete": 1}
+
+
+def test_unverified_sends_again_what_was_not_confirmed(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.fail("delete", code="10012")
+    job = scnet.add_job()
+    assert texts(delete(job, verify=False).accepted) == [job.ref]
+    assert not job.active
+
+
+def test_unverified_refusal_fails(scnet: ScnetEmulator, delete: Delete) -> None:
+    refused, other = scnet.add_job(), scnet.add_job()
+    refused.refused = ("10004", "param_invalid")
+    with pytest.raises(ScnetRequestError) as caught:
+        delete(refused, other, verify=False)
+    assert texts(caught.value.report.accepted) == [other.ref]
+
+
+def test_unverified_doubt_until_the_deadline_fails(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.fail("delete", code="10013", times=None)
+    with pytest.raises(ScnetJobsNotDeletedError, match="10013"):
+        delete(scnet.add_job(), verify=False, timeout=20)
+
+
+def test_missing_not_ok_spares_jobs_that_history_knows(scnet: ScnetEmulator, delete: Delete) -> None:
+    old = scnet.add_job("COMPLETED", ended_ago=3600)
+    assert texts(delete(old, missing_ok=False).gone) == [old.ref]
+
+
+def test_missing_not_ok_names_the_unknown(scnet: ScnetEmulator, delete: Delete) -> None:
+    job = scnet.add_job()
+    with pytest.raises(ScnetJobsNotDeletedError, match=r"4711.*neither listed nor in the history"):
+        delete(job, "4711", missing_ok=False)
+    assert not job.active
+
+
+def test_batch_size(scnet: ScnetEmulator, delete: Delete) -> None:
+    delete(*(scnet.add_job() for _ in range(7)), batch_size=3)
+    assert sent_batches(scnet) == [3, 3, 1]
+
+
+def test_timedeltas(scnet: ScnetEmulator, delete: Delete) -> None:
+    job = scnet.add_job()
+    job.ignores_delete = True
+    before = scnet.clock.now()
+    with pytest.raises(ScnetJobsNotDeletedError):
+        delete(job, timeout=timedelta(minutes=1), poll_interval=timedelta(seconds=30))
+    assert 60 <= scnet.clock.now() - before < 70
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("timeout", 0),
+        ("timeout", -1),
+        ("timeout", "300"),
+        ("timeout", float("nan")),
+        ("timeout", float("inf")),
+        ("timeout", timedelta(0)),
+        ("poll_interval", 0),
+        ("poll_interval", None),
+        ("poll_interval", True),
+        ("batch_size", 0),
+        ("batch_size", 1.5),
+        ("batch_size", True),
+    ],
+)
+def test_option_that_cannot_be_is_named(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=rf"{name}={re.escape(repr(value))}"):
+        DeleteOptions(**{name: value})
+
+
+# --- what a person reads ------------------------------------------------------------------------------------
+
+
+def test_log_gives_counts_not_a_line_per_job(
+    scnet: ScnetEmulator, delete: Delete, caplog: pytest.LogCaptureFixture
+) -> None:
+    scnet.cancel_delay = 12
+    caplog.set_level("INFO", logger="airflow_provider_scnet")
+    delete(*(scnet.add_job() for _ in range(100)))
+    assert len(caplog.messages) < 10
+    assert f"Deleting 100 jobs of scheduler {SCHEDULER}" in caplog.text
+    assert "100 of 100 jobs are not settled: 100 statE" in caplog.text
+    assert "All jobs are accounted for: 100 deleted." in caplog.text
+    assert max(map(len, caplog.messages)) < 300
+
+
+def test_log_names_few_jobs(scnet: ScnetEmulator, delete: Delete, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="airflow_provider_scnet")
+    job = scnet.add_job()
+    delete(job)
+    assert job.ref in caplog.text
+
+
+def test_error_names_every_job_that_is_left(scnet: ScnetEmulator, delete: Delete) -> None:
+    jobs = [scnet.add_job() for _ in range(30)]
+    for job in jobs:
+        job.ignores_delete = True
+    with pytest.raises(ScnetJobsNotDeletedError) as caught:
+        delete(*jobs, timeout=10)
+    assert all(job.ref in str(caught.value) for job in jobs)
+    assert str(caught.value).count("\n") == 1 + 20 + 1
