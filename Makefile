@@ -63,10 +63,11 @@ matrix: ## run the tests on every Airflow of VERSIONS
 	done; \
 	printf '\n=== matrix\n%s' "$$summary"; [ -z "$$failed" ]
 
-lint: $(INSTALLED) ## ruff (rules and format) and mypy
+lint: $(INSTALLED) ## ruff (rules and format), mypy, and the walls between the rooms
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
+	@$(call run,$(NEWEST)) lint-imports --no-cache --no-logo
 
 format: $(INSTALLED) ## let ruff mend what it can
 	@$(PY) -m ruff check --fix-only .

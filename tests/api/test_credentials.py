@@ -67,7 +67,7 @@ def keyed(scnet: ScnetEmulator, region: str = "") -> KeyTokens:
     return KeyTokens(pair, platform_of(scnet), cache=Region.shared_tokens, region=region, now=scnet.clock.now)
 
 
-# --- the token of the password ---------------------------------------------------------------------------------------
+# --- the token of the password --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_tokens_that_live_shortly_are_not_replaced_before_each_call(
     assert scnet.calls["tokens"] + scnet.calls["renew"] <= 2
 
 
-# --- the repeat after 10008 ------------------------------------------------------------------------------------------
+# --- the repeat after 10008 -----------------------------------------------------------------------------------------
 
 CALLS: dict[str, Callable[[ScnetClient], Any]] = {
     "clusters": lambda client: client.list_schedulers(),
@@ -283,7 +283,7 @@ def test_new_tokens_revoke_the_old_ones(scnet: ScnetEmulator) -> None:
     assert scnet.calls == {"tokens": 3, "clusters": 3}
 
 
-# --- keys ------------------------------------------------------------------------------------------------------------
+# --- keys -----------------------------------------------------------------------------------------------------------
 
 
 def test_one_mint_serves_all_regions_and_hooks(scnet: ScnetEmulator) -> None:
@@ -412,7 +412,7 @@ def test_region_that_came_later_is_found(scnet: ScnetEmulator) -> None:
     assert read_claims(keyed(scnet, "11113").token().text)["clusterId"] == "11113"
 
 
-# --- threads ---------------------------------------------------------------------------------------------------------
+# --- threads --------------------------------------------------------------------------------------------------------
 
 
 def in_threads(work: Callable[[], Any]) -> list[Any]:
@@ -465,7 +465,7 @@ def test_threads_replace_a_refused_token_once(scnet: ScnetEmulator, source_of: A
     assert scnet.calls == {call: 1}
 
 
-# --- secrecy ---------------------------------------------------------------------------------------------------------
+# --- secrecy --------------------------------------------------------------------------------------------------------
 
 
 def test_tokens_are_masked_before_they_are_used(scnet: ScnetEmulator, masked: list[str]) -> None:

@@ -35,7 +35,7 @@ def failure(act: Callable[[], Any], error_class: type[ScnetError] = ScnetError) 
     return str(caught.value)
 
 
-# --- signature -------------------------------------------------------------------------------------------------------
+# --- signature ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_keys_are_not_in_their_text() -> None:
     assert repr(KEYS) == "AccessKeys(login='alice', access_key=***, secret_key=***)"
 
 
-# --- minting ---------------------------------------------------------------------------------------------------------
+# --- minting --------------------------------------------------------------------------------------------------------
 
 
 def test_wire_of_minting(scnet: ScnetEmulator, platform: PlatformClient) -> None:
@@ -137,7 +137,7 @@ def test_each_attempt_is_signed_anew(scnet: ScnetEmulator, platform: PlatformCli
     assert int(stamps[-1][0]) > int(stamps[0][0])
 
 
-# --- who is wrong ----------------------------------------------------------------------------------------------------
+# --- who is wrong ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_redirect_is_final(scnet: ScnetEmulator, platform: PlatformClient) -> No
     assert scnet.calls == {"tokens": 1}
 
 
-# --- renewal ---------------------------------------------------------------------------------------------------------
+# --- renewal --------------------------------------------------------------------------------------------------------
 
 
 def test_wire_of_a_renewal(scnet: ScnetEmulator, platform: PlatformClient) -> None:
@@ -293,7 +293,7 @@ def test_renewal_without_a_token(scnet: ScnetEmulator, platform: PlatformClient,
     assert "no token" in failure(lambda: platform.renew_token(Token.read("old-token")), ScnetTransientError)
 
 
-# --- center ----------------------------------------------------------------------------------------------------------
+# --- center ---------------------------------------------------------------------------------------------------------
 
 
 def test_center(scnet: ScnetEmulator, platform: PlatformClient) -> None:

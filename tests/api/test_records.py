@@ -149,7 +149,7 @@ def test_names_of_a_reference() -> None:
     assert REFERENCE_NAMES.keys() == {"scheduler_id", "user", "job_id"}
 
 
-# --- what follows from status and word -------------------------------------------------------------------------------
+# --- what follows from status and word ------------------------------------------------------------------------------
 
 ACTIVE, DOUBTFUL, ENDED = Phase.ACTIVE, Phase.DOUBTFUL, Phase.ENDED
 

@@ -86,7 +86,7 @@ def test_token_does_not_show_itself(text: str) -> None:
         repr([token]),
         str(entry),
         repr(entry),
-        "{} {!r}".format(token, token),
+        "".join([str(token), repr(token)]),
     ):
         assert text not in shown
     assert "***" in repr(token)

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import json
 import socket
 import ssl
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,16 +11,12 @@ from threading import Thread
 from typing import Any
 
 import pytest
-import requests
 import requests_mock
 
 from airflow_provider_scnet import __version__
 from airflow_provider_scnet.api.answers import NeverSentError
 from airflow_provider_scnet.api.transport import ATTEMPTS, CONNECT_TIMEOUT, LONGEST_PAUSE, Transport
 from airflow_provider_scnet.exceptions import (
-    ScnetAccountError,
-    ScnetAddressError,
-    ScnetCredentialError,
     ScnetError,
     ScnetPermanentError,
     ScnetRequestError,
@@ -30,177 +24,12 @@ from airflow_provider_scnet.exceptions import (
 )
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.wording import Secret
+from tests.api.conftest import TOKEN, URL
 
-URL = "https://hpc.example:65051/hpc/openapi/v2/cluster"
-TOKEN = "eyJhbGciOi.eyJjb21wdXRl.c2lnbmF0dXJl"
 WRITES = ["DELETE", "POST"]
 
 
-@pytest.fixture(autouse=True)
-def _no_ca_file_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def pauses() -> list[float]:
-    return []
-
-
-@pytest.fixture
-def transport(pauses: list[float]) -> Transport:
-    return Transport(sleep=pauses.append)
-
-
-@pytest.fixture
-def answers() -> Iterator[requests_mock.Mocker]:
-    with requests_mock.Mocker() as mocker:
-        yield mocker
-
-
-@pytest.fixture
-def ask(answers: requests_mock.Mocker, transport: Transport) -> Callable[..., Any]:
-    """Answer in a certain way, and ask."""
-
-    def send(body: str | bytes = "", *, method: str = "GET", token: str = TOKEN, **answer: Any) -> Any:
-        content = body if isinstance(body, bytes) else body.encode()
-        answers.register_uri(method, URL, content=content, **answer)
-        return transport.request(method, URL, headers={"token": Secret(token)})
-
-    return send
-
-
-def error_of(ask: Callable[..., Any], *args: Any, **answer: Any) -> ScnetError:
-    with pytest.raises(ScnetError) as caught:
-        ask(*args, **answer)
-    return caught.value
-
-
-# --- envelope ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("body", "data"),
-    [
-        ('{"code":"0","msg":"success","data":[1]}', [1]),
-        ('{"msg":"success","code":0,"data":"x"}', "x"),
-        ('{"code":" 0 \\n","data":1}', 1),
-        ('{"code":"0","msg":"success","data":null}', None),
-        ('{"code":"0"}', None),
-        ('\ufeff{"code":"0","data":{}}', {}),
-        (' \n{"code":"0","data":"中"}\n', "中"),
-        (b'{"code":"0","data":"\xff"}', "\ufffd"),
-    ],
-)
-def test_success(ask: Callable[..., Any], body: str | bytes, data: Any) -> None:
-    assert ask(body, headers={"Content-Type": "text/plain"}) == data
-
-
-@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 429, 500, 503])
-@pytest.mark.parametrize("code", ['"10007"', "10007", '" 10007 "'])
-def test_an_envelope_is_read_whatever_the_status(ask: Callable[..., Any], status: int, code: str) -> None:
-    error = error_of(ask, f'{{"msg":"frozen","code":{code}}}', status_code=status)
-    assert type(error) is ScnetAccountError
-    assert (error.code, error.msg, error.data, error.call) == (
-        "10007",
-        "frozen",
-        None,
-        "GET /hpc/openapi/v2/cluster",
-    )
-
-
-@pytest.mark.parametrize(
-    ("msg", "data"), [('"auth_fail"', "token is invalid"), ("null", {"a": 1}), ("7", None), ('["x"]', [1])]
-)
-def test_error_with_any_data(ask: Callable[..., Any], msg: str, data: Any) -> None:
-    error = error_of(ask, f'{{"code":"10008","msg":{msg},"data":{json.dumps(data)}}}')
-    assert type(error) is ScnetCredentialError
-    assert error.data == data
-    assert error.msg is None or isinstance(error.msg, str)
-
-
-@pytest.mark.parametrize("status", [404, 405])
-def test_unknown_path_or_verb(ask: Callable[..., Any], status: int) -> None:
-    error = error_of(ask, f'{{"code":"{status}","data":null,"msg":"Not Found"}}', status_code=status)
-    assert type(error) is ScnetAddressError
-    assert "`host`" in str(error)
-
-
-NO_ENVELOPE = {
-    "empty": "",
-    "blank": " \n",
-    "html": "<html>Bad gateway</html>",
-    "list": "[]",
-    "text": '"0"',
-    "number": "0",
-    "null": "null",
-    "no code": '{"msg":"success","data":[]}',
-    "code null": '{"code":null,"data":[]}',
-    "code true": '{"code":true}',
-    "code list": '{"code":["0"]}',
-    "code object": '{"code":{}}',
-    "cut": '{"code":"0","data":[',
-    "two": '{"code":"0"}{"code":"0"}',
-    "deep": "[" * 100_000,
-    "huge number": '{"code":' + "9" * 5000 + "}",
-    "huge": "x" * 10**6,
-    "invalid UTF-8": b"\xff\xfe\x00",
-    "control characters": "a\r\nb\x1b[31m",
-}
-
-
-@pytest.mark.parametrize("body", NO_ENVELOPE.values(), ids=NO_ENVELOPE)
-@pytest.mark.parametrize(
-    ("status", "error_class"),
-    [
-        (200, ScnetTransientError),
-        (204, ScnetTransientError),
-        (400, ScnetError),
-        (401, ScnetCredentialError),
-        (403, ScnetError),
-        (404, ScnetAddressError),
-        (405, ScnetAddressError),
-        (408, ScnetTransientError),
-        (429, ScnetTransientError),
-        (500, ScnetTransientError),
-        (502, ScnetTransientError),
-        (599, ScnetTransientError),
-    ],
-)
-def test_no_envelope(ask: Callable[..., Any], body: str, status: int, error_class: type[ScnetError]) -> None:
-    error = error_of(ask, body, status_code=status, method="DELETE")
-    assert type(error) is error_class
-    assert error.code == str(status)
-    assert f"[HTTP {status}]" in str(error)
-    assert "(DELETE /hpc/openapi/v2/cluster, connection scnet_default)" in str(error)
-    assert str(error).isprintable()
-    assert len(str(error)) < 700
-
-
-def test_no_envelope_is_quoted(ask: Callable[..., Any]) -> None:
-    error = error_of(
-        ask, "<h1>Bad\ngateway</h1>", status_code=502, headers={"Content-Type": "text/html; charset=utf-8"}
-    )
-    assert str(error).startswith(
-        "[HTTP 502] a web page from https://hpc.example:65051 (GET /hpc/openapi/v2/cluster, connection scnet_default). "
-        "It begins: '<h1>Bad gateway</h1>'. If it stays: Check that `host` of the Connection is "
-    )
-
-
-@pytest.mark.parametrize("status", [400, 404, 500, 503, 302])
-def test_code_0_is_no_success_with_another_status(ask: Callable[..., Any], status: int) -> None:
-    error = error_of(ask, '{"code":"0","data":[]}', status_code=status, headers={"Location": "/login"})
-    assert error.code == str(status)
-
-
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_gateway_trouble_is_transient_in_an_envelope_too(ask: Callable[..., Any], status: int) -> None:
-    """The gateway wraps its own 404 and 405 into an envelope, so it may well wrap these."""
-    body = f'{{"code":"{status}","data":null,"msg":"Service Unavailable"}}'
-    assert type(error_of(ask, body, status_code=status)) is ScnetTransientError
-
-
-# --- what is sent ------------------------------------------------------------------------------------------------
+# --- what is sent -----------------------------------------------------------------------------------------------------
 
 
 def test_options_of_a_request(ask: Callable[..., Any], answers: requests_mock.Mocker) -> None:
@@ -240,82 +69,8 @@ def test_netrc_is_left_alone(
     assert request.headers["token"] == scnet.token
 
 
-@pytest.mark.parametrize("method", ["GET", *WRITES])
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirect_is_not_followed(
-    scnet: ScnetEmulator, transport: Transport, pauses: list[float], method: str, status: int
-) -> None:
-    with ScnetEmulator() as other:
-        scnet.fail("*", redirect=f"{other.url}/hpc/openapi/v2/jobs?token=x", status=status, times=None)
-        with pytest.raises(ScnetAddressError, match=rf"\[HTTP {status}\].*redirect to '127\.0\.0\.1:\d+', not"):
-            transport.request(method, f"{scnet.url}/hpc/openapi/v2/jobs", headers={"token": Secret(scnet.token)})
-        assert (len(scnet.requests), other.requests, pauses) == (1, [], [])
+# --- repetition -------------------------------------------------------------------------------------------------------
 
-
-@pytest.mark.parametrize(
-    "location", ["", "/login", "//", "http://[", "http://h:99999x/", "\xff\xfe://", "http://a b/", "javascript:1"]
-)
-def test_redirect_to_anything(scnet: ScnetEmulator, transport: Transport, location: str) -> None:
-    scnet.fail("clusters", redirect=location)
-    with pytest.raises(ScnetAddressError, match="redirect"):
-        transport.request("GET", f"{scnet.url}/hpc/openapi/v2/cluster", headers={"token": Secret(scnet.token)})
-
-
-# --- secrets -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        {"body": "<p>@@</p>", "status": 502},
-        {"body": "@@"},
-        {"code": "10008", "msg": "bad token @@"},
-        {"code": "10008", "data": "bad token @@"},
-        {"code": "10008", "data": {"token": "@@", "@@": ["@@"]}},
-        {"code": "@@"},
-        {"redirect": "http://other.example/?token=@@"},
-        {"redirect": "http://@@:x@other.example/"},
-        {"redirect": "http://@@.other.example/"},
-        {"body": r'{"code":"10001","msg":"@@"}'.replace("@@", r"@@\u003d")},
-        {"body": r'{"code":"10001","msg":"@@"}'.replace("@@", r"\u0065@@\u003d")},
-        {"status": 503, "headers": {"X-Token": "@@", "Retry-After": "@@"}},
-    ],
-    ids=["page", "text", "msg", "data", "deep data", "code", "query", "userinfo", "host", "Gson", "escaped", "headers"],
-)
-@pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_echoed_token_is_not_shown(
-    scnet: ScnetEmulator, transport: Transport, method: str, fault: dict[str, Any]
-) -> None:
-    token = f"{scnet.token}="  # JSON writers such as Gson escape `=`
-    body = fault.get("body", "")
-    echo = token.removesuffix("=" if r"\u003d" in body else "").removeprefix("e" if r"\u0065" in body else "")
-    scnet.fail("*", times=None, **json.loads(json.dumps(fault).replace("@@", echo)))
-    with pytest.raises(ScnetError) as caught:
-        transport.request(method, f"{scnet.url}/hpc/openapi/v2/jobs", headers={"token": Secret(token)})
-    error = caught.value
-    shown = "".join(traceback.format_exception(error)) + repr((error, vars(error), transport))
-    assert token[1:30] not in shown
-
-
-@pytest.mark.parametrize("token", ["a\nSECRET", "a\rSECRET", "令SECRET"])
-def test_token_that_no_header_can_hold(scnet: ScnetEmulator, transport: Transport, token: str) -> None:
-    with pytest.raises(ScnetError) as caught:
-        transport.request("GET", f"{scnet.url}/hpc/openapi/v2/cluster", headers={"token": Secret(token)})
-    assert "SECRET" not in "".join(traceback.format_exception(caught.value))
-
-
-def test_redaction_leaves_the_answer_alone(ask: Callable[..., Any]) -> None:
-    """What is read out of a success is evidence; a short token must not change it."""
-    assert ask('{"code":"0","data":[{"jobId":"197","user":"test"}]}', token="test") == [
-        {"jobId": "197", "user": "test"}
-    ]
-
-
-def test_empty_token_leaves_the_message_readable(ask: Callable[..., Any]) -> None:
-    assert type(error_of(ask, '{"code":"10008","msg":"auth_fail"}', token="")) is ScnetCredentialError
-
-
-# --- repetition --------------------------------------------------------------------------------------------------
 
 TRANSIENT = {
     "10001": {"code": "10001"},
@@ -412,65 +167,13 @@ def test_write_arrives_once_the_service_is_back(scnet: ScnetEmulator) -> None:
     assert scnet.calls == {"delete": 1}
 
 
-@pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_unknown_host(transport: Transport, pauses: list[float], monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-    def fail(*_: Any, **__: Any) -> None:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", fail)
-    with pytest.raises(NeverSentError, match=r"^https://hpc\.invalid:65051: the host name is unknown.*typo"):
-        transport.request(method, "https://hpc.invalid:65051/hpc/openapi/v2/jobs", headers={"token": Secret(TOKEN)})
-    assert len(pauses) == 3
-
-
-@pytest.mark.parametrize("host", ["hpc..example", f"{'a' * 64}.example"])
-def test_impossible_host(transport: Transport, host: str) -> None:
-    with pytest.raises(ScnetError):
-        transport.request("GET", f"https://{host}/hpc/openapi/v2/cluster", headers={"token": Secret(TOKEN)})
-
-
-@pytest.mark.parametrize(
-    ("library_error", "error_class", "text"),
-    [
-        (requests.ConnectTimeout(), NeverSentError, "no connection within 10 s"),
-        (requests.ReadTimeout(), ScnetTransientError, "no answer within 30 s"),
-        (requests.ConnectionError("eyJ SECRET"), ScnetTransientError, "broke before an answer"),
-        (requests.exceptions.ChunkedEncodingError("SECRET"), ScnetTransientError, "broke before an answer"),
-        (requests.exceptions.ContentDecodingError("SECRET"), ScnetTransientError, "broke before an answer"),
-        (requests.exceptions.InvalidURL("SECRET"), ScnetRequestError, "not an address"),
-        (requests.exceptions.InvalidHeader("SECRET"), ScnetRequestError, "."),
-        (requests.exceptions.SSLError("SECRET EOF"), ScnetTransientError, "TLS failed"),
-    ],
-    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
-)
-def test_library_error(
-    answers: requests_mock.Mocker, transport: Transport, library_error: Exception, error_class: Any, text: str
-) -> None:
-    answers.delete(URL, exc=library_error)
-    with pytest.raises(ScnetError, match=text) as caught:
-        transport.request("DELETE", URL, headers={"token": Secret(TOKEN)})
-    assert type(caught.value) is error_class
-    assert "SECRET" not in "".join(traceback.format_exception(caught.value))
-
-
 def test_answer_that_stops_halfway(transport: Transport, pauses: list[float]) -> None:
     with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{") as url, pytest.raises(ScnetTransientError):
         transport.request("DELETE", f"{url}/hpc/openapi/v2/jobs", headers={"token": Secret(TOKEN)})
     assert pauses == []
 
 
-@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "nonsense://x", "http://[", "http://"])
-@pytest.mark.parametrize("scheme", ["http", "https"])
-def test_failing_proxy(transport: Transport, monkeypatch: pytest.MonkeyPatch, scheme: str, proxy: str) -> None:
-    for name in ("NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(f"{scheme}_proxy", proxy.replace("//", "//alice:SECRET@", 1))
-    with pytest.raises(ScnetError, match="HTTPS_PROXY") as caught:
-        transport.request("DELETE", f"{scheme}://hpc.invalid/hpc/openapi/v2/jobs", headers={"token": Secret(TOKEN)})
-    assert "SECRET" not in "".join(traceback.format_exception(caught.value))
-
-
-# --- Retry-After -------------------------------------------------------------------------------------------------
+# --- Retry-After ------------------------------------------------------------------------------------------------------
 
 
 def moment(seconds: float) -> str:
@@ -523,7 +226,7 @@ def test_retry_after_is_told_to_who_sent_a_write(scnet: ScnetEmulator, transport
     assert caught.value.retry_after == 600
 
 
-# --- TLS ---------------------------------------------------------------------------------------------------------
+# --- TLS --------------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -623,13 +326,3 @@ def test_http_server_behind_an_https_address(scnet: ScnetEmulator, transport: Tr
 def test_https_server_behind_an_http_address(tls_url: str, transport: Transport) -> None:
     with pytest.raises(ScnetError, match=r"^http://127\.0\.0\.1|HTTP 4"):
         transport.request("DELETE", tls_url.replace("https:", "http:"), headers={"token": Secret(TOKEN)})
-
-
-# --- unusable ----------------------------------------------------------------------------------------------------
-
-
-def test_unusable_answer(transport: Transport) -> None:
-    error = transport.unusable("GET", URL, "no list of jobs")
-    assert type(error) is ScnetTransientError
-    assert error.call == "GET /hpc/openapi/v2/cluster"
-    assert str(error) == ("SCNet's answer has no list of jobs (GET /hpc/openapi/v2/cluster, connection scnet_default).")
