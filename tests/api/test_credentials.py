@@ -271,6 +271,59 @@ def test_refused_token_that_cannot_be_renewed(scnet: ScnetEmulator, fault: dict[
     assert token not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("fault", "error_class", "why"),
+    [
+        ({"code": "404", "status": 404}, ScnetCredentialError, "[404]"),
+        ({"status": 404}, ScnetCredentialError, "[HTTP 404]"),
+        ({"redirect": "https://login.example"}, ScnetCredentialError, "a redirect to 'login.example'"),
+        ({"code": "10004"}, ScnetCredentialError, "[10004]"),
+        ({"code": "10008"}, ScnetCredentialError, "SCNet does not renew it"),
+        ({"code": "4711"}, ScnetError, "[4711]"),
+        ({"status": 503}, ScnetCredentialError, "[HTTP 503]"),
+        ({"code": "0", "data": None}, ScnetCredentialError, "no token"),
+    ],
+    ids=str,
+)
+def test_first_refusal_leads_and_why_there_is_no_new_token_follows(
+    scnet: ScnetEmulator, fault: dict[str, Any], error_class: type[ScnetError], why: str
+) -> None:
+    token = scnet.token
+    client = client_of(scnet, token)
+    scnet.revoke(token)
+    scnet.fail("renew", times=None, **fault)
+    with pytest.raises(ScnetError) as caught:
+        client.delete_jobs(parse_jobs(f"{SCHEDULER},u:1:"))
+    error = caught.value
+    assert type(error) is error_class
+    assert str(error).startswith(
+        "[10008] 权限不足 · token invalid, expired or of another region (DELETE /hpc/openapi/v2/jobs, connection "
+        "scnet_default). SCNet said: auth_fail; token is invalid. No new token could be had: "
+    )
+    assert why in str(error)
+    assert (error.code, error.msg, error.call) == ("10008", "auth_fail", "DELETE /hpc/openapi/v2/jobs")
+    assert str(error).rstrip(".").count("Store a current token") <= 1
+    assert token not in str(error)
+
+
+def test_refused_token_of_an_account_that_is_stopped(scnet: ScnetEmulator) -> None:
+    source = keyed(scnet)
+    source.token()
+    scnet.regions[0].stopped = True
+    scnet.fail("clusters", code="10008")
+    with pytest.raises(ScnetAccountError, match=r"^\[10008\].*/cluster.*No new token could be had: .*停用"):
+        ScnetClient([f"{scnet.url}/hpc"], source, Transport()).list_schedulers()
+
+
+def test_refused_token_while_the_platform_is_away_is_worth_a_retry(scnet: ScnetEmulator) -> None:
+    source = keyed(scnet)
+    source.token()
+    scnet.fail("clusters", code="10008")
+    scnet.fail("tokens", status=503, times=None)
+    with pytest.raises(ScnetTransientError, match=r"^\[10008\].*No new token could be had: \[HTTP 503\]"):
+        ScnetClient([f"{scnet.url}/hpc"], source, Transport(sleep=scnet.clock.advance)).list_schedulers()
+
+
 def test_new_tokens_revoke_the_old_ones(scnet: ScnetEmulator) -> None:
     """Two processes with the same keys, then, take turns; each call gets through all the same."""
     scnet.new_tokens_revoke = True

@@ -456,6 +456,13 @@ def test_no_token_in_the_text_of_a_client(direct: ScnetClient) -> None:
     assert TOKEN not in repr(direct)
 
 
+@pytest.mark.parametrize("gateways", [[], (), BASE, ""])
+def test_client_without_a_gateway_is_refused(gateways: Any) -> None:
+    """It would send nothing, and its answers would look empty: no job anywhere."""
+    with pytest.raises(ValueError, match=r"^gateways=.*name at least one address"):
+        ScnetClient(gateways, FixedToken(), Transport())
+
+
 CALLS: dict[str, Callable[[ScnetClient], Any]] = {
     "clusters": lambda client: client.list_schedulers(),
     "list": lambda client: client.list_jobs(SCHEDULER),

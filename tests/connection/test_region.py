@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import logging
+import signal
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -210,6 +214,29 @@ def test_token_that_is_revoked_in_the_middle(scnet: ScnetEmulator, keys: Connect
     scnet.regions[0].revoke_tokens()
     assert hook.delete_jobs(refs, batch_size=1, **FAST).deleted == refs
     assert scnet.calls["tokens"] == 2
+
+
+FORGED = "11112\n[2026-11-24] INFO - All jobs are accounted for: 1 deleted."
+
+
+def test_claim_with_a_line_break_forges_no_line(
+    scnet: ScnetEmulator, token: Connect, keys: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    forged = scnet.mint_token(clusterId=FORGED, computeUser=FORGED)
+    said = [token(password=forged).test_connection()[1]]
+    for hook in (token(password=forged, region="11113"), token(password=forged)):
+        with pytest.raises(ScnetError) as caught:
+            hook.parse_jobs("7")
+        said.append(str(caught.value))
+    assert any("All jobs are accounted for" in text for text in said)
+    assert all(len(text.splitlines()) == 1 for text in [*said, *caplog.messages])
+
+
+def test_scheduler_with_a_line_break_in_its_name_forges_no_line(scnet: ScnetEmulator, token: Connect) -> None:
+    scnet.fail("clusters", code="0", data=[{"id": 1, "text": FORGED}, {"id": 2, "text": "b"}], times=None)
+    with pytest.raises(ScnetRequestError) as caught:
+        token().parse_jobs("7")
+    assert len(str(caught.value).splitlines()) == 1
 
 
 # --- regions ---------------------------------------------------------------------------------------------------------
@@ -480,3 +507,111 @@ def test_no_secret_in_logs_and_errors(
     shown += f"{caplog.text} {hook!r} {hook.__dict__}"
     assert not any(secret in shown for secret in scnet.secrets)
     assert bystander.requests == []
+
+
+def frames_of(error: BaseException | None) -> Iterator[tuple[str, str]]:
+    """Name and local variables of each frame that a traceback would draw, of what the error was raised from, too."""
+    while error is not None:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if "/tests/" not in frame.f_code.co_filename:
+                yield frame.f_code.co_qualname, repr(frame.f_locals)
+        error = error.__cause__ or error.__context__
+
+
+FRAME_FAULTS: list[dict[str, Any]] = [
+    {"status": 500},
+    {"code": "10008"},
+    {"code": "10009"},
+    {"drop": True},
+    {"redirect": "x"},
+    {"code": "200", "data": [{"clusterId": "11112", "token": "@@"}]},
+    {"body": "@@ {"},
+]
+
+
+@pytest.mark.parametrize(
+    ("call", "fault"),
+    [
+        *itertools.product(["tokens", "renew", "center", "clusters", "delete", "list"], FRAME_FAULTS),
+        ("tokens", {"code": "0", "data": "@@"}),
+        ("renew", {"code": "0", "data": {"tokens": "@@"}}),
+    ],
+    ids=str,
+)
+def test_no_secret_in_local_variables_that_a_log_may_draw(
+    scnet: ScnetEmulator, monkeypatch: pytest.MonkeyPatch, call: str, fault: dict[str, Any]
+) -> None:
+    echo = scnet.mint_token()
+    fault = json.loads(json.dumps(fault).replace("@@", echo))
+    planned = scnet.fail(call, times=None, **fault)
+    stored = {"password": scnet.mint_token(-60)} if call == "renew" else {}
+    connection = scnet.connection(**stored) if stored else scnet.aksk_connection()
+    monkeypatch.setenv("AIRFLOW_CONN_SCNET_DEFAULT", connection)
+    with pytest.raises(ScnetError) as caught:
+        ScnetHook().delete_jobs(scnet.add_job().job_id, timeout=0.1, **FAST)
+    assert planned.hits
+    drawn = list(frames_of(caught.value))
+    assert len(drawn) >= 3
+    leaks = {name for name, variables in drawn for secret in scnet.secrets if secret in variables}
+    assert leaks == set()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"password": "hunter2 x"},
+        {"access_key": "hunter2 x"},
+        {"secret_key": None, "access_key": "hunter2"},
+        {"login": None},
+        {"timeout": "soon", "password": "hunter2"},
+    ],
+    ids=str,
+)
+def test_no_field_in_local_variables_that_a_log_may_draw(keys: Connect, fields: dict[str, Any]) -> None:
+    with pytest.raises(ScnetError) as caught:
+        keys(**fields).delete_jobs("7")
+    drawn = list(frames_of(caught.value))
+    assert any("read_settings" in name for name, _ in drawn)
+    forbidden = ("hunter2", "ak-example-0001", "sk-example-0001")
+    assert {name for name, variables in drawn for secret in forbidden if secret in variables} == set()
+
+
+def test_frames_of_a_time_out_of_the_task_hold_no_secret_either(scnet: ScnetEmulator, keys: Connect) -> None:
+    """It strikes wherever the code happens to be, which is mostly inside the HTTP library."""
+
+    class TaskTimeout(BaseException):
+        pass
+
+    def strike(*_: Any) -> None:
+        raise TaskTimeout
+
+    scnet.fail("delete", latency=30)
+    hook = keys()
+    refs = hook.parse_jobs(scnet.add_job().job_id)
+    before = signal.signal(signal.SIGALRM, strike)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(TaskTimeout) as caught:
+            hook.delete_jobs(refs)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    drawn = list(frames_of(caught.value))
+    assert any("Transport.send" in name for name, _ in drawn)
+    assert {name for name, variables in drawn for secret in scnet.secrets if secret in variables} == set()
+
+
+def test_what_the_caller_was_handling_keeps_its_frames(scnet: ScnetEmulator, keys: Connect) -> None:
+    scnet.stop()
+
+    def handle() -> None:
+        try:
+            raise LookupError("of the caller")
+        except LookupError:
+            with pytest.raises(ScnetError):
+                keys().delete_jobs("7")
+            raise
+
+    with pytest.raises(LookupError) as caught:
+        handle()
+    assert len(list(traceback.walk_tb(caught.value.__traceback__))) > 1
+    assert caught.traceback[-1].name == "handle"

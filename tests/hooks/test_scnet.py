@@ -85,6 +85,27 @@ def test_arguments_outrank_the_connection(monkeypatch: pytest.MonkeyPatch, scnet
     assert hook.parse_jobs(7, scheduler_id=SECOND_SCHEDULER, user="b") == [JobRef(SECOND_SCHEDULER, "b", "7")]
 
 
+@pytest.mark.parametrize("nothing", [None, "", " ", "None", "null"])
+def test_what_is_not_given_comes_from_the_connection(
+    monkeypatch: pytest.MonkeyPatch, scnet: ScnetEmulator, nothing: Any
+) -> None:
+    hook = connect(monkeypatch, scnet, scheduler_id=SCHEDULER, user="a")
+    assert hook.parse_jobs(7, scheduler_id=nothing, user=nothing) == [JobRef(SCHEDULER, "a", "7")]
+
+
+def test_defaults_of_a_deletion_can_be_given(monkeypatch: pytest.MonkeyPatch, scnet: ScnetEmulator) -> None:
+    hook = connect(monkeypatch, scnet, scheduler_id=SCHEDULER, user="a")
+    job = scnet.add_job(scheduler_id=SECOND_SCHEDULER)
+    report = hook.delete_jobs(job.job_id, scheduler_id=SECOND_SCHEDULER, user=job.user)
+    assert [str(ref) for ref in report.deleted] == [job.ref]
+
+
+def test_unknown_option_is_named(single: ScnetEmulator) -> None:
+    with pytest.raises(TypeError, match="timeot"):
+        ScnetHook().delete_jobs(single.add_job().ref, timeot=3)
+    assert not single.requests
+
+
 def test_several_schedulers_have_to_be_chosen_from(monkeypatch: pytest.MonkeyPatch, scnet: ScnetEmulator) -> None:
     with pytest.raises(ScnetRequestError, match=rf"2 schedulers .*{SCHEDULER} \(Cluster\), {SECOND_SCHEDULER}"):
         connect(monkeypatch, scnet).parse_jobs("7")
@@ -92,9 +113,20 @@ def test_several_schedulers_have_to_be_chosen_from(monkeypatch: pytest.MonkeyPat
 
 def test_platform_token_is_recognised(monkeypatch: pytest.MonkeyPatch, single: ScnetEmulator) -> None:
     token = single.mint_token(computeUser="root")
-    with pytest.raises(ScnetCredentialError, match="the platform's token") as caught:
+    with pytest.raises(ScnetCredentialError, match="looks like the platform's token") as caught:
         connect(monkeypatch, single, password=token).parse_jobs("7")
     assert token not in str(caught.value)
+    assert not single.requests
+
+
+def test_platform_token_that_looks_like_a_regions_is_refused_by_the_gateway(
+    monkeypatch: pytest.MonkeyPatch, single: ScnetEmulator
+) -> None:
+    """Some carry an ordinary cluster user and a region's number: only the list of tokens tells them apart."""
+    token = single.mint_token()
+    single.revoke(token)
+    with pytest.raises(ScnetCredentialError, match=r"^\[10008\]"):
+        connect(monkeypatch, single, password=token).delete_jobs("7")
 
 
 def test_token_without_claims_needs_a_user(monkeypatch: pytest.MonkeyPatch, single: ScnetEmulator) -> None:

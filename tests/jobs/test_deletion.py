@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -439,6 +439,36 @@ def test_time_out_of_the_task_leaves_an_account(
     assert job.ref in caplog.text
 
 
+def test_whoever_drives_a_deletion_does_the_waiting(scnet: ScnetEmulator, client: Any) -> None:
+    """As a triggerer will: it awaits what a worker sleeps."""
+    scnet.cancel_delay = 12
+    jobs = [scnet.add_job(), scnet.add_job()]
+    deletion = Deletion(client, parse_jobs([job.ref for job in jobs]), DeleteOptions(), clock=scnet.clock.now)
+
+    async def drive() -> list[float]:
+        pauses = []
+        for pause in deletion.rounds():
+            await asyncio.sleep(0)
+            pauses.append(pause)
+            scnet.clock.advance(pause)
+        return pauses
+
+    assert asyncio.run(drive()) == [5, 5, 5]
+    assert texts(deletion.report().deleted) == [job.ref for job in jobs]
+
+
+def test_driver_that_goes_away_leaves_an_account(
+    scnet: ScnetEmulator, client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = scnet.add_job()
+    job.ignores_delete = True
+    rounds = Deletion(client, parse_jobs(job.ref), DeleteOptions()).rounds()
+    assert next(rounds) == 5
+    rounds.close()
+    assert "Stopped in the middle. 1 of 1 jobs are not known to have ended" in caplog.text
+    assert job.ref in caplog.text
+
+
 # --- errors of the account stop at once ---------------------------------------------------------------------
 
 
@@ -600,28 +630,6 @@ def test_timedeltas(scnet: ScnetEmulator, delete: Delete) -> None:
     with pytest.raises(ScnetJobsNotDeletedError):
         delete(job, timeout=timedelta(minutes=1), poll_interval=timedelta(seconds=30))
     assert 60 <= scnet.clock.now() - before < 70
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("timeout", 0),
-        ("timeout", -1),
-        ("timeout", "300"),
-        ("timeout", float("nan")),
-        ("timeout", float("inf")),
-        ("timeout", timedelta(0)),
-        ("poll_interval", 0),
-        ("poll_interval", None),
-        ("poll_interval", True),
-        ("batch_size", 0),
-        ("batch_size", 1.5),
-        ("batch_size", True),
-    ],
-)
-def test_option_that_cannot_be_is_named(name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=rf"{name}={re.escape(repr(value))}"):
-        DeleteOptions(**{name: value})
 
 
 # --- what a person reads ------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@ import json
 import re
 import subprocess
 import sys
+from collections import UserList
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -27,6 +29,29 @@ def test_options_reach_the_deletion(scnet_default: ScnetEmulator) -> None:
         task_id="delete", jobs=job.job_id, scheduler_id=job.scheduler_id, user=job.user, verify=False, batch_size=1
     )
     assert operator.execute({}) == {"deleted": [], "gone": [], "accepted": [job.ref]}
+
+
+@pytest.mark.parametrize("nothing", [None, "", " ", "None", "null", " null\n"])
+def test_what_is_not_given_comes_from_the_connection(scnet_default: ScnetEmulator, nothing: Any) -> None:
+    """A template that finds nothing renders one of these."""
+    job = scnet_default.add_job()
+    operator = ScnetDeleteJobsOperator(task_id="delete", jobs=job.job_id, scheduler_id=job.scheduler_id, user=nothing)
+    assert operator.execute({})["deleted"] == [job.ref]
+
+
+def test_jobs_are_read_once_on_their_way_to_the_wire(scnet_default: ScnetEmulator) -> None:
+    """A lazy sequence of a mapped task asks the API server for each of its elements each time it is read."""
+
+    class Counted(UserList[str]):
+        reads = 0
+
+        def __iter__(self) -> Iterator[str]:
+            self.reads += 1
+            return iter(self.data)
+
+    jobs = Counted([scnet_default.add_job().ref, scnet_default.add_job().ref])
+    assert len(ScnetDeleteJobsOperator(task_id="delete", jobs=jobs).execute({})["deleted"]) == 2
+    assert jobs.reads == 1
 
 
 @pytest.mark.parametrize(

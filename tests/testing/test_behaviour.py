@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+
+from airflow_provider_scnet.testing.behaviour import Behaviour
+
+
+def test_every_knob_is_described() -> None:
+    described = re.findall(r":param (\w+): \S", Behaviour.__doc__ or "")
+    assert described == [knob.name for knob in fields(Behaviour)]
+
+
+def test_nothing_odd_happens_unless_it_is_asked_for() -> None:
+    usual = Behaviour()
+    assert (usual.latency, usual.cancel_delay, usual.page_cap, usual.total_lie) == (0.0, 0.0, None, None)
+    assert not any((usual.numeric_ids, usual.raw_state_in_lists, usual.null_empty_lists, usual.new_tokens_revoke))
