@@ -18,7 +18,6 @@ class ScnetError(AirflowException):
     cannot help.
 
     :param message: what happened, to which job or connection.
-    :param remedy: what to do.
     :param code: SCNet's code (or the HTTP status when there was no envelope), as text.
     :param msg: SCNet's ``msg``.
     :param data: SCNet's ``data``, of whatever type.
@@ -57,7 +56,6 @@ class ScnetError(AirflowException):
         """
         Say what to do instead of what the code's own row says.
 
-        :param remedy: the better advice.
         :return: the error itself.
         """
         self.remedy = remedy
@@ -67,7 +65,6 @@ class ScnetError(AirflowException):
         """
         Add what a deletion had done when this error ended it.
 
-        :param report: the ``DeletionReport``.
         :param account: the same for the reader: which jobs are left.
         :return: the error itself.
         """
@@ -236,8 +233,6 @@ def error_from_code(
     Build the exception for an envelope whose ``code`` is not ``"0"``.
 
     :param code: the envelope's code as text.
-    :param msg: the envelope's ``msg``.
-    :param data: the envelope's ``data``.
     :param call: verb and path.
     :param connection: the Airflow connection id, for the message.
     :param field: the field of the Connection that holds the address, for the message.

@@ -30,7 +30,6 @@ def service_address(url: str, *, field: str, allow_http: bool = False) -> str:
     """
     Check the address of a service and return it without a final slash.
 
-    :param url: the address.
     :param field: where it comes from, for messages: ``host``, ``extra `api_url```, ...
     :param allow_http: accept plain ``http://`` to other hosts than loopback.
     :raises ScnetRequestError: if it is no address that a token may be sent to.
@@ -56,11 +55,7 @@ def service_address(url: str, *, field: str, allow_http: bool = False) -> str:
 
 
 def holds_certificates(path: str) -> bool:
-    """
-    Tell whether a file or folder can be used to verify servers.
-
-    :param path: the file or folder.
-    """
+    """Tell whether a file or folder can be used to verify servers."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(**({"capath": path} if os.path.isdir(path) else {"cafile": path}))

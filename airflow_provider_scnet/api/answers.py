@@ -33,7 +33,6 @@ class Call:
     """
     One request, as messages speak of it.
 
-    :param method: the HTTP verb.
     :param url: the address, without a query.
     :param connection: the Airflow connection id.
     :param field: the field of the Connection that holds the address.
@@ -73,8 +72,6 @@ class _Answer:
     """
     An answer, read as far as that is possible without an error. It may hold new tokens, so no part of it stands in
     a local variable, which a log may draw; the ``repr`` of this class shows nothing.
-
-    :param response: the answer.
     """
 
     def __init__(self, response: requests.Response) -> None:
@@ -95,8 +92,6 @@ def open_envelope(response: requests.Response, call: Call, secrets: list[Secret]
     """
     Return the ``data`` of an envelope, which may come with any HTTP status: the body is read before that is judged.
 
-    :param response: the answer.
-    :param call: what was asked.
     :param secrets: what was sent and must not be shown, should the answer repeat it.
     :param quotable: whether an error may quote the body; ``False`` where it may hold a new token.
     :raises ScnetError: in the class that stands for the code, or for what came instead of an envelope.
@@ -146,7 +141,6 @@ def error_on_the_way(error: Exception, call: Call, *, timeout: tuple[float, floa
     Say in our own words why no answer came: a library's text may hold URLs and headers.
 
     :param error: what the HTTP library raised.
-    :param call: what was asked.
     :param timeout: seconds to wait for a connection and for an answer.
     :param verify: whether certificates are verified, or the CA file.
     """

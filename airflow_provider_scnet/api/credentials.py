@@ -101,7 +101,6 @@ class TokenSource(ABC):
         """
         Return another token than one that SCNet has refused.
 
-        :param stale: the refused token.
         :raises ScnetCredentialError: if there is none to be had.
         """
         return self._get(lambda token: token != stale and not self._ends_soon(token))
@@ -122,11 +121,7 @@ class TokenSource(ABC):
         return token.ends_at is not None and token.ends_at - self._now() < margin
 
     def explain(self, error: ScnetCredentialError) -> ScnetCredentialError:
-        """
-        Say of a new token's refusal what it means for this kind of credential.
-
-        :param error: the refusal.
-        """
+        """Say of a new token's refusal what it means for this kind of credential."""
         return error
 
     @abstractmethod
@@ -142,7 +137,6 @@ class StoredToken(TokenSource):
     """
     A token from the Connection's password: used while it lives, then renewed, or replaced with the help of keys.
 
-    :param token: the token.
     :param platform: how to renew it.
     :param cache: where the hooks of this process keep their tokens.
     :param keys: where to turn to when it has ended, instead of renewing it.
@@ -209,7 +203,6 @@ class KeyTokens(TokenSource):
     """
     Tokens minted with an AK/SK pair; one call yields those of all regions.
 
-    :param keys: the pair.
     :param platform: how to mint.
     :param cache: where the hooks of this process keep their tokens.
     :param region: the region's id; may be empty if the account has just one.

@@ -140,7 +140,6 @@ class ScnetClient:
         """
         Send one batch delete (API page control-job). An answer proves nothing yet: look at the jobs afterwards.
 
-        :param refs: the jobs.
         :return: scheduler id -> SCNet's sentence; empty if it said nothing.
         """
         form = {"jobMethod": "5", "strJobInfoMap": to_wire(refs)}

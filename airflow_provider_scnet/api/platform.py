@@ -60,7 +60,6 @@ class Center:
     """
     What the platform says of a token's region.
 
-    :param name: display name.
     :param user: the cluster user; empty if it is not said.
     :param gateways: addresses of the enabled HPC gateways, as they were given.
     """
@@ -101,7 +100,6 @@ class PlatformClient:
         Fetch a token for each region (API page get-user-tokens-aksk). Each attempt is signed anew: nobody knows
         whether a signature may be used twice.
 
-        :param keys: the AK/SK pair.
         :raises ScnetCredentialError: naming the field that is wrong, as far as SCNet tells.
         """
         url = f"{self.api_url}/api/user/v3/tokens"

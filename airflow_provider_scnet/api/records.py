@@ -32,15 +32,12 @@ class JobRecord:
     :param scheduler_id: the scheduler, named by the history only.
     :param scheduler_name: the scheduler's display name, named by details and the history.
     :param user: the cluster user it belongs to.
-    :param name: job name.
-    :param queue: queue name.
     :param status: SCNet's ``stat*`` code (``jobStatus``, in the history ``jobState``).
     :param word: the scheduler's own word, e.g. ``RUNNING``.
     :param reason: the scheduler's reason for that.
     :param exit_code: the script's ``rc:signal``, live only.
     :param accounting_code: the history's ``jobExitStatus``: 0 is a good end; it is no exit code of the script.
     :param nodes: *names* of the nodes it runs on, as SCNet writes them.
-    :param work_dir: working directory.
     :param submitted_at: when it was submitted, in UTC.
     :param started_at: when it started, in UTC.
     :param ended_at: when it ended, in UTC.

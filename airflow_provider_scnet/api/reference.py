@@ -81,7 +81,6 @@ def check_user(value: object) -> str:
     """
     Return a cluster user as text.
 
-    :param value: the user's name.
     :raises ScnetJobReferenceError: if it is not a name that fits into a reference.
     """
     text = _check_name("user", value)
@@ -125,11 +124,7 @@ def _text(part: str, value: object) -> str:
 
 
 def to_wire(refs: Iterable[JobRef]) -> str:
-    """
-    Write references as ``strJobInfoMap``: entries joined by ``;``, none at the end.
-
-    :param refs: the references, in order.
-    """
+    """Write references as ``strJobInfoMap``: entries joined by ``;``, none at the end."""
     return ";".join(map(str, refs))
 
 
@@ -138,7 +133,6 @@ def is_confirmed(ref: JobRef, text: str) -> bool:
     Tell whether SCNet's sentence about a delete speaks of a job. Code "0" alone says nothing: the sentence must say
     ``[...] successfully`` and name the job there (delete page of the API).
 
-    :param ref: the job.
     :param text: the sentence about the job's scheduler.
     """
     name = re.compile(rf"(?<![\w.@-]){re.escape(f'{ref.user}:{ref.job_id}:')}")

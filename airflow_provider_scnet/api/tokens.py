@@ -72,7 +72,6 @@ class RegionToken:
     One region the account may use, as the token call lists it.
 
     :param region_id: ``clusterId``.
-    :param name: display name.
     :param token: its token; ``None`` while the account is stopped there.
     """
 

@@ -71,7 +71,6 @@ class Transport:
         """
         Send a request, again where that is safe and may help, and return the envelope's ``data``.
 
-        :param method: the HTTP verb.
         :param url: the address, without a query.
         :param headers: what identifies us to SCNet.
         :param content: ``params``, ``data`` or ``json`` as in ``requests``.

@@ -24,7 +24,6 @@ class Region:
     """
     What a Connection leads to. Nothing is sent before it is needed, and nothing is asked for twice.
 
-    :param settings: the checked Connection.
     :param token_cache: where to keep tokens; default: one for all regions of this process.
     :param logger: where to tell what is left out.
     """

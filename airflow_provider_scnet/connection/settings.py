@@ -61,7 +61,6 @@ class ConnectionFields:
     local variables would draw it; that of this one shows nothing.
 
     :param conn_id: its id.
-    :param connection: the Connection.
     """
 
     def __init__(self, conn_id: str, connection: Connection) -> None:
@@ -75,27 +74,18 @@ class ConnectionFields:
         self._extra = extra if isinstance(extra, dict) else {}
 
     def text(self, name: str) -> str:
-        """
-        Return an extra as text. An untouched field of the form may be missing, empty or null.
-
-        :param name: the extra.
-        """
+        """Return an extra as text. An untouched field of the form may be missing, empty or null."""
         value = self._extra.get(name)
         return "" if value is None else str(value).strip()
 
     def secret(self, name: str) -> Secret:
-        """
-        Return an extra that must not be shown.
-
-        :param name: the extra.
-        """
+        """Return an extra that must not be shown."""
         return Secret(self.text(name))
 
     def flag(self, name: str, *, default: bool) -> bool:
         """
         Return a yes or no. Forms and URIs give them as text, and ``bool("false")`` is true.
 
-        :param name: the extra.
         :param default: what an empty field means.
         """
         text = self.text(name).lower()
@@ -104,11 +94,7 @@ class ConnectionFields:
         return text == "true" if text else default
 
     def named(self, name: str) -> str:
-        """
-        Name an extra for a message.
-
-        :param name: the extra.
-        """
+        """Name an extra for a message."""
         return f"{self.where}extra `{name}`"
 
     @property
@@ -121,7 +107,6 @@ def read_settings(fields: ConnectionFields) -> Settings:
     """
     Read and check the fields of a Connection.
 
-    :param fields: the fields.
     :raises ScnetRequestError: naming the field that cannot be.
     :raises ScnetCredentialError: if it is one of the credential.
     """

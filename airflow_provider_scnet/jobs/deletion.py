@@ -50,9 +50,7 @@ class Deletion:
     """
     One deletion of jobs, from the first request to the report.
 
-    :param client: how to talk to SCNet.
     :param refs: the jobs, each once.
-    :param options: how to delete.
     :param clock: seconds that only grow.
     :param logger: where to tell what happens.
     """

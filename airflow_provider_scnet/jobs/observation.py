@@ -23,7 +23,6 @@ def group_by(refs: Iterable[JobRef], part: str) -> dict[str, list[JobRef]]:
     """
     Group references, keeping their order.
 
-    :param refs: the references.
     :param part: ``scheduler_id`` or ``user``.
     """
     groups: dict[str, list[JobRef]] = defaultdict(list)
@@ -38,9 +37,6 @@ def look(client: ScnetClient, scheduler_id: str, user: str, refs: Sequence[JobRe
 
     A state that is no proof of an end is cleared up with the job's detail, for the first few jobs.
 
-    :param client: how to ask.
-    :param scheduler_id: the scheduler.
-    :param user: the cluster user.
     :param refs: their jobs.
     :return: a state for each; ``NOT_LISTED`` where the list does not have the job.
     """
@@ -57,8 +53,6 @@ def confirm_absent(client: ScnetClient, scheduler_id: str, refs: Sequence[JobRef
     Make sure that jobs missing from their users' lists are really not there: a wrong user or scheduler, another
     region's token or a list that was cut short must not look like a job that is gone.
 
-    :param client: how to ask.
-    :param scheduler_id: the scheduler.
     :param refs: jobs of it that :func:`look` did not find.
     :return: ``NOT_LISTED`` only where that is sure; else what the job is listed as, or ``UNCONFIRMED``.
     :raises ScnetRequestError: if the gateway has no such scheduler.
@@ -89,7 +83,6 @@ def find_in_history(client: ScnetClient, refs: Sequence[JobRef], now: datetime) 
     """
     Look for jobs among those that ended in the last 30 days.
 
-    :param client: how to ask.
     :param refs: jobs, of any schedulers.
     :param now: the present, with a time zone.
     :return: the jobs that were found.
@@ -113,7 +106,6 @@ def read_states(client: ScnetClient, refs: Sequence[JobRef]) -> dict[JobRef, Job
     """
     Tell the states of jobs: from the live lists, else from the history, else ``NOT_LISTED``.
 
-    :param client: how to ask.
     :param refs: jobs, of any schedulers.
     """
     states: dict[JobRef, JobState] = {}

@@ -30,7 +30,6 @@ def parse_jobs(jobs: Any, *, scheduler_id: Default = None, user: Default = None)
     ``"5_1"``); comma-separated bare ids; JSON or Python-literal text of these; any nesting of sequences
     and sets. ``None``, ``""``, ``"None"`` and ``[]`` stand for nothing.
 
-    :param jobs: the value.
     :param scheduler_id: default for elements without one; a callable is asked at most once, and only
         after everything was understood.
     :param user: default cluster user, likewise.

@@ -54,7 +54,6 @@ class Progress:
     """
     What is known of one job while its deletion is under way.
 
-    :param ref: the job.
     :param batch_size: jobs in one request; a batch that failed is sent again in halves.
     """
 
@@ -88,7 +87,6 @@ class Progress:
         """
         Take down that a delete failed. What was said to a batch may be about another job of it.
 
-        :param error: what failed.
         :param batch: jobs in the request.
         """
         self.error = error
@@ -147,11 +145,7 @@ class Progress:
             self.stage = Stage.GONE
 
     def note_unseen(self, error: ScnetError) -> None:
-        """
-        Take down that a look failed.
-
-        :param error: why.
-        """
+        """Take down that a look failed."""
         if self.stage not in (Stage.REFUSED, Stage.HOPELESS):  # what SCNet says of the delete tells more
             self.error = error
         if isinstance(error, ScnetPermanentError):

@@ -17,7 +17,6 @@ class LeftJob:
     """
     A job that is not known to have ended.
 
-    :param ref: which.
     :param state: what it was last seen as.
     :param error: the last error that concerned it, if there was one.
     """
@@ -69,7 +68,6 @@ def account_of_left(report: DeletionReport, total: int, elapsed: float, *, advic
     """
     Write the message of an error about jobs that are left: every one is named, the first with state and reason.
 
-    :param report: the report.
     :param total: how many jobs were to be deleted.
     :param elapsed: seconds the deletion took.
     :param advice: what the reader should do.

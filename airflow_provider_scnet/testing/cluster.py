@@ -61,18 +61,12 @@ class Job:
     :param scheduler_id: scheduler it was submitted to.
     :param user: cluster user that owns it.
     :param job_id: its id in that scheduler.
-    :param name: job name.
-    :param queue: queue name.
     :param running_state: Slurm's word for it until it ends.
     :param submitted_at: when it was submitted, seconds since the epoch.
     :param started_at: when it started; None while it is queued.
     :param ends_at: when it ends; None for a job that only a delete can end.
     :param outcome: Slurm's word for it once it has ended.
     :param exit_code: Slurm's ``rc:signal``; None for the usual one of the outcome.
-    :param work_dir: working directory.
-    :param command: command text.
-    :param nodes: number of nodes.
-    :param procs: number of cores.
     :param deletes: how many deletes have named it.
     :param ignores_delete: deletes are answered with success and do nothing: all (True) or the next n.
     :param refused: ``(code, msg)`` with which a delete of this job is refused.
@@ -191,8 +185,6 @@ class Cluster:
         :param state: Slurm's word; with a terminal one the job has ended already.
         :param scheduler_id: by default the first scheduler.
         :param job_id: by default the next free number.
-        :param name: job name.
-        :param queue: queue name.
         :param runtime: seconds until it ends by itself; None for never.
         :param outcome: Slurm's word for it after ``runtime``.
         :param ended_ago: for a terminal ``state``: how many seconds ago it ended.
@@ -224,7 +216,6 @@ class Cluster:
         """
         Return a job, or None.
 
-        :param job_id: its id.
         :param scheduler_id: its scheduler; None for the first job with this id.
         """
         for job in self._by_id.get(job_id, ()):
@@ -236,7 +227,6 @@ class Cluster:
         """
         Yield the jobs of a scheduler, in the order in which they came.
 
-        :param scheduler_id: the scheduler.
         :param job_id: only the job with this id.
         """
         candidates = self._by_id.get(job_id, []) if job_id else self.jobs

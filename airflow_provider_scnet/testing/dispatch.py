@@ -20,7 +20,6 @@ class Route:
     """
     One call.
 
-    :param method: HTTP verb.
     :param pattern: the whole path; may have one group.
     :param call: name of the call; an empty name is neither recorded nor struck by faults.
     :param handle: takes the request and the group's text.
@@ -67,7 +66,6 @@ class Dispatcher:
         Serve calls.
 
         :param door: where they can be reached.
-        :param routes: the calls.
         """
         self._routes.setdefault(door, []).extend(routes)
         self.faults.calls.update(route.call for route in routes if route.call)
@@ -77,10 +75,7 @@ class Dispatcher:
         Work out what is answered to a request.
 
         :param door: where it arrived.
-        :param method: HTTP verb.
         :param target: path and query as sent.
-        :param headers: header fields.
-        :param body: the body.
         """
         route, argument = self._route(door, method, urlsplit(target).path)
         request = recorded(route.call, method, target, headers, body, region=route.region)

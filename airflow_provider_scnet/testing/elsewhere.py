@@ -31,13 +31,7 @@ class Bystander:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """
-        Stop.
-
-        :param kind: not used.
-        :param error: not used.
-        :param trace: not used.
-        """
+        """Stop."""
         self.stop()
 
     def stop(self) -> None:

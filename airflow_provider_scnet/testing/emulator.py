@@ -86,13 +86,7 @@ class ScnetEmulator(Behaviour):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """
-        Stop.
-
-        :param kind: not used.
-        :param error: not used.
-        :param trace: not used.
-        """
+        """Stop."""
         self.stop()
 
     def start(self) -> Self:
@@ -143,7 +137,6 @@ class ScnetEmulator(Behaviour):
         Give the account another region, with a port, a cluster user, schedulers and jobs of its own.
 
         :param region_id: its ``clusterId``, a number as text.
-        :param name: display name.
         :param user: cluster user; by default ``acexample02`` and so on.
         :param schedulers: scheduler id -> display name; by default one with an id of its own.
         :param stopped: the account is stopped there.
@@ -208,11 +201,7 @@ class ScnetEmulator(Behaviour):
         return self._regions[0].mint_token(lifetime, **claims)
 
     def revoke(self, token: str) -> None:
-        """
-        Make a token invalid from now on.
-
-        :param token: the token.
-        """
+        """Make a token invalid from now on."""
         self._tokens.revoke(token)
 
     @property
@@ -276,8 +265,6 @@ class ScnetEmulator(Behaviour):
         :param user: cluster user that owns it; by default the region's one.
         :param scheduler_id: by default the first scheduler.
         :param job_id: by default the next free number from 101.
-        :param name: job name.
-        :param queue: queue name.
         :param runtime: seconds until it ends by itself, whatever its state; None for never.
         :param outcome: Slurm's word for it after ``runtime``.
         :param ended_ago: for a terminal ``state``: how many seconds ago it ended.
@@ -311,7 +298,6 @@ class ScnetEmulator(Behaviour):
         """
         Return a job.
 
-        :param job_id: its id.
         :param scheduler_id: its scheduler; None for the first job with this id.
         :param region: the region or its id; None for the first region that has such a job.
         :raises KeyError: there is none.

@@ -40,11 +40,7 @@ class Fault:
         return self.effect or not (self.answer or self.drop)
 
     def matches(self, request: RecordedRequest) -> bool:
-        """
-        Tell whether a request is of the kind this fault is for.
-
-        :param request: the request.
-        """
+        """Tell whether a request is of the kind this fault is for."""
         return self.call in ("*", request.call) and (self.when is None or bool(self.when(request)))
 
 

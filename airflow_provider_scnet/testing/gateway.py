@@ -46,8 +46,6 @@ class Call:
     """
     A request that has passed the token check.
 
-    :param request: the request.
-    :param claims: the token's claims.
     :param argument: the variable part of the path.
     """
 

@@ -28,11 +28,7 @@ EXIT_CODES = {"COMPLETED": "0:0", "CANCELLED": "0:15", "TIMEOUT": "0:15", "OUT_O
 
 
 def live_code(job: Job) -> str:
-    """
-    Return the ``jobStatus`` of the live calls.
-
-    :param job: the job.
-    """
+    """Return the ``jobStatus`` of the live calls."""
     state = job.state
     return "statC" if is_terminal(state) else LIVE_CODES.get(state, "statX")
 
@@ -47,11 +43,7 @@ def history_code(job: Job) -> str:
 
 
 def listed_record(job: Job) -> Record:
-    """
-    Describe a job as the live list does.
-
-    :param job: the job.
-    """
+    """Describe a job as the live list does."""
     return {
         "jobId": job.job_id,
         "jobName": job.name,
@@ -68,11 +60,7 @@ def listed_record(job: Job) -> Record:
 
 
 def raw_attributes(job: Job) -> Record:
-    """
-    Return the scheduler's own key-value pairs (``jobInitAttr``).
-
-    :param job: the job.
-    """
+    """Return the scheduler's own key-value pairs (``jobInitAttr``)."""
     return {
         "JobName": job.name,
         "JobState": job.state,
@@ -89,7 +77,6 @@ def detail_record(job: Job, scheduler_name: str) -> Record:
     """
     Describe a job as the live detail does.
 
-    :param job: the job.
     :param scheduler_name: display name of its scheduler.
     """
     return {

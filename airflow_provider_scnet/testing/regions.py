@@ -18,7 +18,6 @@ class Region:
     One computing centre of the account. Its attributes may be changed at any time.
 
     :param region_id: its ``clusterId``, a number as text.
-    :param name: display name.
     :param user: cluster user (``computeUser``).
     :param cluster: its schedulers and jobs.
     :param tokens: issues its tokens.

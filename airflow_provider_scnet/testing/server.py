@@ -61,18 +61,13 @@ class HttpServer(ThreadingHTTPServer):
         """
         Serve a connection in a thread of its own.
 
-        :param request: the connection.
         :param client_address: where it comes from.
         """
         self._connections.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """
-        Close a connection.
-
-        :param request: the connection.
-        """
+        """Close a connection."""
         self._connections.discard(request)
         super().shutdown_request(request)
 
@@ -80,7 +75,6 @@ class HttpServer(ThreadingHTTPServer):
         """
         Report what broke a connection, unless it was the client going away.
 
-        :param request: the connection.
         :param client_address: where it came from.
         """
         if not isinstance(sys.exception(), OSError):
@@ -163,9 +157,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(head.encode("latin-1") + b"\r\n" + body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """
-        Log nothing.
-
-        :param format: not used.
-        :param args: not used.
-        """
+        """Log nothing."""

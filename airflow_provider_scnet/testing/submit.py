@@ -61,7 +61,6 @@ def read_submission(request: RecordedRequest, schedulers: Collection[str], queue
     """
     Check a submit request.
 
-    :param request: the request.
     :param schedulers: ids that exist.
     :param queues: queue names that exist.
     :raises ApiError: what the service would answer.

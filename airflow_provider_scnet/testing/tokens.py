@@ -19,11 +19,7 @@ PLATFORM_USER = "root"
 
 
 def audience(claims: Claims) -> str:
-    """
-    Return whom a token is for: a region id, or ``0`` for the platform.
-
-    :param claims: the token's claims.
-    """
+    """Return whom a token is for: a region id, or ``0`` for the platform."""
     return PLATFORM_ID if claims["computeUser"] == PLATFORM_USER else claims["clusterId"]
 
 
@@ -78,11 +74,7 @@ class TokenOffice:
         return set(self._issued)
 
     def revoke(self, token: str) -> None:
-        """
-        Make a token invalid from now on.
-
-        :param token: the token.
-        """
+        """Make a token invalid from now on."""
         self._revoked.add(token)
 
     def revoke_all(self, holder: str) -> None:

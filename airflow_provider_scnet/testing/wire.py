@@ -33,7 +33,6 @@ class RecordedRequest:
 
     :param call: ``tokens``, ``state``, ``renew``, ``center``, ``user``; ``clusters``, ``list``, ``detail``,
         ``history``, ``delete``, ``submit``; or ``unknown``.
-    :param method: HTTP verb.
     :param path: path as sent, without the query string.
     :param query: query parameters; a parameter sent twice reads ``"a,b"``, as in a servlet.
     :param headers: header fields; ``get`` ignores case.
@@ -57,8 +56,6 @@ class Answer:
     """
     One HTTP answer.
 
-    :param body: the complete body.
-    :param status: HTTP status.
     :param content_type: value of ``Content-Type``.
     :param headers: further header fields.
     """
@@ -130,10 +127,7 @@ def recorded(
     Make the record of a request.
 
     :param call: name of the call.
-    :param method: HTTP verb.
     :param target: path and query as sent.
-    :param headers: header fields.
-    :param body: the body.
     :param region: region whose gateway it is.
     """
     parts = urlsplit(target)
