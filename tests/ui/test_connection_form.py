@@ -14,7 +14,7 @@ from airflow_provider_scnet.testing import ScnetEmulator
 if TYPE_CHECKING:
     from tests.ui.conftest import Page
 
-DOCS = Path(__file__).parents[2] / "docs"
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
 CONNECTION_TYPE = get_provider_info()["connection-types"][0]
 FIELDS = CONNECTION_TYPE["conn-fields"]
 BEHAVIOUR = CONNECTION_TYPE["ui-field-behaviour"]
@@ -55,10 +55,10 @@ def save(page: Page) -> None:
 
 
 def take_picture(page: Page, name: str) -> None:
-    """Renew a picture of the README, if asked to: `SCNET_SCREENSHOT=1 make test-ui`."""
+    """Renew a picture of the guide to the Connection, if asked to: `SCNET_SCREENSHOT=1 make test-ui`."""
     if os.environ.get("SCNET_SCREENSHOT") == "1":
-        DOCS.mkdir(exist_ok=True)
-        page.find("//*[@role='dialog']").screenshot(str(DOCS / name))
+        IMAGES.mkdir(parents=True, exist_ok=True)
+        page.find("//*[@role='dialog']").screenshot(str(IMAGES / name))
 
 
 def test_the_form_explains_itself(page: Page) -> None:

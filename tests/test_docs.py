@@ -1,0 +1,455 @@
+"""What the READMEs and guides say holds, and both languages say the same."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_scnet import exceptions
+from airflow_provider_scnet.connection.settings import ConnectionFields, read_settings
+from airflow_provider_scnet.exceptions import ERROR_CODES, ScnetPermanentError
+from airflow_provider_scnet.get_provider_info import get_provider_info
+from airflow_provider_scnet.jobs import JobRef
+from airflow_provider_scnet.jobs.parsing import parse_jobs
+from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator
+from airflow_provider_scnet.testing import ScnetEmulator, __main__
+from airflow_provider_scnet.testing.behaviour import Behaviour
+
+ROOT = Path(__file__).parent.parent
+READMES = {"en": ROOT / "README.md", "zh": ROOT / "README.zh-CN.md"}
+GUIDES = {language: sorted((ROOT / "docs" / language).glob("*.md")) for language in READMES}
+PAGES = {language: [READMES[language], *GUIDES[language]] for language in READMES}
+PAIRS = list(zip(*PAGES.values(), strict=False))  # a guide without its pair is found below
+ALL_PAGES = [page for pages in PAGES.values() for page in pages]
+RETRIED = {"en": {True: "yes", False: "no"}, "zh": {True: "是", False: "否"}}
+README_LINES = 90
+
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+CODE = re.compile(r"`([^`\n]+)`")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+Rows = list[list[str]]
+
+both = pytest.mark.parametrize("language", READMES)
+each_page = pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+each_pair = pytest.mark.parametrize(("en", "zh"), PAIRS, ids=[page.stem for page, _ in PAIRS])
+
+
+# --- reading Markdown ------------------------------------------------------------------------------------------------
+
+
+def prose(page: Path) -> str:
+    return FENCED.sub("", page.read_text(encoding="utf-8"))
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """The language and the text of each block of code."""
+    return FENCED.findall(page.read_text(encoding="utf-8"))
+
+
+def text(language: str) -> str:
+    """All that there is in one language."""
+    return "\n".join(page.read_text(encoding="utf-8") for page in PAGES[language])
+
+
+def tables(page: Path) -> list[Rows]:
+    """The tables of a page, heading first, without the lines under the headings."""
+    found = re.findall(r"(?:^\|.*\n)+", prose(page), flags=re.MULTILINE)
+    return [
+        [
+            [cell.strip() for cell in line.strip("|").split(" | ")]
+            for line in table.splitlines()
+            if set(line) - set("|-: ")
+        ]
+        for table in found
+    ]
+
+
+def table(language: str, name: str) -> Rows:
+    """The rows, without the heading, of the one table that has `name` in its first column."""
+    all_tables = [rows for page in PAGES[language] for rows in tables(page)]
+    (found,) = [rows for rows in all_tables if name in by_name(rows)]
+    return found[1:]
+
+
+def by_name(rows: Rows) -> dict[str, list[str]]:
+    """Rows by the names in their first column, which may be several."""
+    return {name: row for row in rows for name in CODE.findall(row[0])}
+
+
+def headings(page: Path) -> list[tuple[int, str]]:
+    return [(len(marks), title) for marks, title in re.findall(r"^(#+) (.+)$", prose(page), flags=re.MULTILINE)]
+
+
+def anchors(page: Path) -> list[str]:
+    """What code forges make of headings."""
+    return [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for _, title in headings(page)]
+
+
+def links(page: Path) -> list[str]:
+    """Links and images that lead to something in the repository."""
+    return [link for link in LINK.findall(prose(page)) if not link.startswith("http")]
+
+
+def assert_defaults(rows: dict[str, list[str]], defaults: dict[str, Any]) -> None:
+    """Compare the names and defaults of a table with those of the code."""
+    assert set(rows) == set(defaults)
+    for name, default in defaults.items():
+        cell = rows[name][1].strip("`")
+        if default is inspect.Parameter.empty:
+            assert cell == "–"
+        else:
+            assert ast.literal_eval(cell) == default
+
+
+def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is not p.VAR_KEYWORD and p.name != "self"}
+
+
+# --- tables and the code ---------------------------------------------------------------------------------------------
+
+
+@both
+def test_error_table_is_the_codes_table(language: str) -> None:
+    rows = {row[0].strip("`"): row for row in table(language, "10001")}
+    assert set(rows) == set(ERROR_CODES)
+    for code, (_, label, meaning, error_class, _, remedy) in rows.items():
+        row = ERROR_CODES[code]
+        assert (label, error_class) == (row.label, f"`{row.error_class.__name__}`")
+        if language == "en":
+            assert (meaning, remedy) == (row.meaning, row.remedy.replace("{address}", "`host`"))
+
+
+@both
+def test_what_is_retried_follows_from_the_class(language: str) -> None:
+    (guide,) = [page for page in GUIDES[language] if page.name == "errors.md"]
+    rows = [row for rows in tables(guide) for row in rows[1:]]
+    assert len(rows) > len(ERROR_CODES)
+    for row in rows:
+        *_, classes, retried, _ = row
+        for name in CODE.findall(classes):
+            assert retried == RETRIED[language][not issubclass(getattr(exceptions, name), ScnetPermanentError)], row
+
+
+@both
+def test_every_named_class_exists(language: str) -> None:
+    named = set(re.findall(r"`(Scnet\w+Error)`", text(language)))
+    assert named <= set(vars(exceptions))
+    classes = {name for name in vars(exceptions) if re.fullmatch(r"Scnet\w+Error", name)}
+    assert classes - named <= {"ScnetPermanentError"}
+
+
+@both
+def test_every_named_module_exists(language: str) -> None:
+    named = set(re.findall(r"airflow_provider_scnet(?:\.\w+)+", text(language)))
+    assert "airflow_provider_scnet.testing" in named
+    assert [name for name in named if importlib.util.find_spec(name) is None] == []
+
+
+@both
+def test_every_parameter_has_its_row_and_default(language: str) -> None:
+    expected = defaults_of(inspect.unwrap(ScnetDeleteJobsOperator.__init__))
+    assert_defaults(by_name(table(language, "missing_ok")), expected)
+
+
+@both
+def test_every_field_of_the_connection_has_its_row(language: str) -> None:
+    (connection,) = get_provider_info()["connection-types"]
+    expected = {"host", "port", "schema", "login", "password", *connection["conn-fields"]}
+    assert set(by_name(table(language, "allow_http"))) == expected
+
+
+@both
+def test_accepted_forms_are_accepted(language: str) -> None:
+    *forms, nothing = table(language, "JobRef")
+    values = [code for row in forms for code in CODE.findall(row[1]) if "197" in code]
+    assert len(values) >= 7
+    for value in values:
+        assert parse_jobs(eval(value, {"JobRef": JobRef}), scheduler_id="1638523853", user="test")
+    assert [parse_jobs(ast.literal_eval(value)) for value in CODE.findall(nothing[1])] == [[]] * 4
+
+
+@both
+def test_knobs_of_the_emulator(language: str) -> None:
+    made = {f.name: f.default if f.default is not MISSING else f.default_factory() for f in fields(Behaviour)}
+    assert_defaults(by_name(table(language, "page_cap")), made)
+
+
+@both
+def test_parameters_of_the_emulator_and_of_its_faults(language: str) -> None:
+    assert_defaults(by_name(table(language, "region_name")), defaults_of(ScnetEmulator))
+    assert_defaults(by_name(table(language, "content_type")), defaults_of(ScnetEmulator().fail))
+
+
+@both
+def test_options_of_the_command(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Made(Exception):
+        pass
+
+    def make(**options: Any) -> None:
+        raise Made(options)
+
+    monkeypatch.setattr(__main__, "ScnetEmulator", make)
+    with pytest.raises(Made) as made:
+        __main__.main([])
+    (options,) = made.value.args
+    expected = {f"--{name.replace('_', '-')}": default for name, default in options.items()}
+    assert_defaults(by_name(table(language, "--port")), expected)
+
+
+@both
+def test_calls_of_the_emulator(language: str) -> None:
+    rows = by_name(table(language, "center"))
+    with ScnetEmulator() as scnet:
+        for name, (_, request) in rows.items():
+            verb, _, path = "".join(CODE.findall(request)).partition(" ")
+            requests.request(verb or "GET", f"{scnet.url}{path or '/nowhere'}", timeout=10)
+            assert scnet.requests[-1].call == name
+        with pytest.raises(ValueError, match="no call") as error:
+            scnet.fail("")
+    assert {*rows, "", "*"} == set(re.findall(r"'([^']*)'", str(error.value)))
+
+
+@both
+def test_what_is_said_of_the_emulator_exists(language: str) -> None:
+    with ScnetEmulator() as scnet:
+        owners = {"add_job": scnet, "ignores_delete": scnet.add_job()}
+        for name, owner in owners.items():
+            for member in by_name(table(language, name)):
+                assert hasattr(owner, member), member
+        for member in re.findall(r"`scnet\.(\w+)", text(language)):
+            assert hasattr(scnet, member), member
+
+
+# --- both languages --------------------------------------------------------------------------------------------------
+
+
+def test_both_languages_have_the_same_guides() -> None:
+    english, chinese = ([page.name for page in GUIDES[language]] for language in READMES)
+    assert english == chinese
+    assert english
+
+
+@each_pair
+def test_both_languages_have_the_same_structure(en: Path, zh: Path) -> None:
+    def shape(page: Path) -> dict[str, Any]:
+        return {
+            "headings": [level for level, _ in headings(page)],
+            "tables": [[len(row) for row in rows] for rows in tables(page)],
+            "items": len(re.findall(r"^- ", prose(page), flags=re.MULTILINE)),
+            "steps": len(re.findall(r"^\d+\. ", prose(page), flags=re.MULTILINE)),
+            "code in the text": sorted(CODE.findall(prose(page))),
+        }
+
+    assert shape(en) == shape(zh)
+
+
+@each_pair
+def test_both_languages_have_the_same_code_and_links(en: Path, zh: Path) -> None:
+    def in_english(link: str) -> str:
+        path = link.partition("#")[0]
+        return path.replace("README.zh-CN.md", "README.md").replace("docs/zh/", "docs/en/")
+
+    assert blocks(en) == blocks(zh)
+    # The first link leads to the other language.
+    assert [in_english(link) for link in links(en)[1:]] == [in_english(link) for link in links(zh)[1:]]
+
+
+@each_pair
+def test_each_page_leads_to_its_other_language_and_home(en: Path, zh: Path) -> None:
+    for page, other, readme in ((en, zh, READMES["en"]), (zh, en, READMES["zh"])):
+        wanted = [other] if page == readme else [other, readme]
+        line = page.read_text(encoding="utf-8").splitlines()[2]
+        assert [(page.parent / link).resolve() for link in LINK.findall(line)] == wanted
+
+
+# --- links and size --------------------------------------------------------------------------------------------------
+
+
+@each_page
+def test_links_lead_somewhere(page: Path) -> None:
+    assert links(page)
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.is_relative_to(ROOT), link
+        assert target.exists(), link
+        assert not anchor or anchors(target).count(anchor) == 1, link
+
+
+@both
+def test_readme_leads_to_every_guide(language: str) -> None:
+    targets = [(ROOT / link).resolve() for link in links(READMES[language])]
+    assert set(GUIDES[language]) <= set(targets)
+
+
+@both
+def test_readme_is_short(language: str) -> None:
+    assert len(READMES[language].read_text(encoding="utf-8").splitlines()) <= README_LINES
+
+
+def test_every_image_is_shown() -> None:
+    shown = {(page.parent / link).resolve() for page in ALL_PAGES for link in links(page)}
+    assert set((ROOT / "docs" / "images").iterdir()) <= shown
+
+
+@both
+def test_commands_exist(language: str) -> None:
+    named = set(re.findall(r"\bmake ([a-z-]+)", text(language)))
+    assert {"demo", "test", "help"} <= named <= make_targets()
+
+
+# --- blocks of code --------------------------------------------------------------------------------------------------
+
+
+def make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+
+
+def runner(page: Path, kind: str, block: str) -> str:
+    """Name the test that runs a block; empty for one that is made of commands to look at."""
+    if kind == "python" and page in READMES.values():
+        return "test_dag_of_the_readme"
+    if kind == "python":
+        return "test_dags_of_the_guides_run" if "with DAG(" in block else "test_python_of_the_guides_runs"
+    if "export AIRFLOW_CONN" in block:
+        return "test_connections_of_the_environment_are_read"
+    if "airflow connections" in block:
+        return "test_commands_of_the_connection_run"
+    return ""
+
+
+def run_here(test: str) -> pytest.MarkDecorator:
+    """Parametrise a test with its blocks; both languages have the same ones, see above."""
+    found = [
+        pytest.param(block, id=f"{page.stem}-{number}")
+        for page in PAGES["en"]
+        for number, (kind, block) in enumerate(blocks(page))
+        if runner(page, kind, block) == test
+    ]
+    return pytest.mark.parametrize("block", found)
+
+
+def is_known(command: str) -> bool:
+    match command.partition("#")[0].split():
+        case ["make", target]:
+            return target in make_targets()
+        case ["pip", "install", "."]:
+            return (ROOT / "pyproject.toml").is_file()
+        case ["python", "-m", module, *arguments]:
+            options = [argument for argument in arguments if argument.startswith("-")]
+            # `test_options_of_the_command` compares the table with the command.
+            return importlib.util.find_spec(module) is not None and set(options) <= set(by_name(table("en", "--port")))
+    return False
+
+
+@each_page
+def test_every_block_is_run_or_made_of_commands_that_exist(page: Path) -> None:
+    elsewhere = (ROOT / "tests" / "integration" / "test_dags.py").read_text()
+    for kind, block in blocks(page):
+        assert kind in ("bash", "python")
+        if test := runner(page, kind, block):
+            assert test in globals() or f"def {test}(" in elsewhere
+        else:
+            assert [command for command in block.splitlines() if not is_known(command)] == []
+    assert page.read_text(encoding="utf-8").count("```") == 2 * len(blocks(page))
+
+
+def test_readme_has_one_dag() -> None:
+    assert [kind for kind, _ in blocks(READMES["en"])].count("python") == 1
+
+
+@run_here("test_connections_of_the_environment_are_read")
+def test_connections_of_the_environment_are_read(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow_provider_scnet.hooks.scnet import ScnetHook
+
+    variables = re.findall(r"export (AIRFLOW_CONN_\w+)=", block)
+    assert variables
+    for variable in variables:
+        shell = f'{block}\nprintf %s "${variable}"'
+        value = subprocess.run(["bash", "-c", shell], check=True, capture_output=True, text=True).stdout
+        monkeypatch.setenv(variable, value)
+        name = variable.removeprefix("AIRFLOW_CONN_").lower()
+        assert read_settings(ConnectionFields(name, ScnetHook.get_connection(name))).conn_id == name
+
+
+Shell = Callable[..., str]
+
+
+def run_shell(home: Path, commands: Iterable[str], **variables: str) -> str:
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+        **variables,
+    }
+    script = "\n".join(["set -e", *commands])
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=environment, cwd=home)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("migrated")
+    run_shell(home, ["airflow db migrate"])
+    return home / "airflow.db"
+
+
+@pytest.fixture
+def shell(database: Path, tmp_path: Path) -> Shell:
+    """A shell with an empty Airflow."""
+    shutil.copy(database, tmp_path)
+    return lambda *commands, **variables: run_shell(tmp_path, commands, **variables)
+
+
+@run_here("test_commands_of_the_connection_run")
+def test_commands_of_the_connection_run(block: str, shell: Shell) -> None:
+    looks = ["airflow connections get scnet_default -o json"]
+    if "connections add" in block:
+        looks.append("airflow connections get scnet_token -o json")
+    out = shell(block, *looks, SCNET_TOKEN="a.token")
+    assert '"login": "alice"' in out
+    assert len(looks) == 1 or '"host": "https://hpc.example:65051"' in out
+
+
+@run_here("test_python_of_the_guides_runs")
+def test_python_of_the_guides_runs(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScnetEmulator() as scnet:
+        jobs = [scnet.add_job(job_id=job_id) for job_id in ("197", "198")]
+        monkeypatch.setenv("AIRFLOW_CONN_SCNET_DEFAULT", scnet.connection())
+        names: dict[str, Any] = {}
+        exec(block, names)
+        for name, test in names.copy().items():
+            if name.startswith("test_"):
+                test(monkeypatch)
+        if '["197", "198"]' in block:
+            assert [job.state for job in jobs] == ["CANCELLED", "CANCELLED"]
+
+
+@pytest.mark.integration
+@run_here("test_dags_of_the_guides_run")
+def test_dags_of_the_guides_run(block: str, shell: Shell, tmp_path: Path) -> None:
+    (dag_id,) = re.findall(r'DAG\("(\w+)"', block)
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "guide.py").write_text(block)
+    with ScnetEmulator() as scnet:
+        out = shell(f"airflow dags test {dag_id}", AIRFLOW_CONN_SCNET_DEFAULT=scnet.connection())
+        assert [job.state for job in scnet.jobs] == ["CANCELLED", "CANCELLED"], out
+        assert scnet.calls["delete"] == 1
