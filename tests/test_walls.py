@@ -1,4 +1,4 @@
-"""The walls between the rooms stand: a wrong import fails `make lint`."""
+"""The walls between the rooms stand: a wrong import fails `make lint`; the public paths never move."""
 
 from __future__ import annotations
 
@@ -71,6 +71,20 @@ def test_planted_import_is_caught(copy: Path, place: str, line: str, wall: str) 
     file.write_text(file.read_text().replace(future, f"{future}\n{line}\n", 1))
     said = lint(copy)
     assert f"{wall} BROKEN" in said or wall == AT_PARSING in said, said
+
+
+def test_public_paths_stay() -> None:
+    """What a DAG may import; all else is ours to move."""
+    from airflow_provider_scnet import exceptions, jobs, testing
+    from airflow_provider_scnet.hooks.scnet import ScnetHook
+    from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator
+
+    assert [getattr(jobs, name).__name__ for name in jobs.__all__] == ["JobRef", "JobState"]
+    assert {"ScnetEmulator", "Fault", "Job"} <= set(testing.__all__)
+    assert issubclass(exceptions.ScnetJobsNotDeletedError, exceptions.ScnetError)
+    assert (ScnetHook.conn_type, ScnetDeleteJobsOperator.template_fields[0]) == ("scnet", "jobs")
+    with pytest.raises(AttributeError, match="no attribute 'parse_jobs'"):
+        jobs.parse_jobs  # noqa: B018
 
 
 def test_room_that_nobody_knows_is_caught(copy: Path) -> None:

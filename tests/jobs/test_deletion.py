@@ -77,6 +77,13 @@ def test_job_unknown_to_scnet_is_gone_after_two_looks(scnet: ScnetEmulator, dele
     assert scnet.calls["delete"] == 1  # sent, although nothing is listed
 
 
+def test_second_look_is_taken_although_time_is_up(scnet: ScnetEmulator, delete: Delete) -> None:
+    """Where the first look that worked was the last one, one more tells an old job from one not yet listed."""
+    scnet.fail("list", status=503, times=4)
+    report = delete("4711", timeout=1)
+    assert texts(report.gone) == [f"{SCHEDULER},{scnet.user}:4711:"]
+
+
 def test_thousand_old_jobs_cost_pages_not_requests_each(scnet: ScnetEmulator, delete: Delete) -> None:
     jobs = [scnet.add_job("COMPLETED", ended_ago=3600) for _ in range(1000)]
     assert len(delete(*jobs).gone) == 1000
