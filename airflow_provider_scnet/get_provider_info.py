@@ -67,6 +67,11 @@ def _ui_field_behaviour() -> dict[str, Any]:
 
 def _conn_fields() -> dict[str, Any]:
     """Describe our own fields, kept in the Connection's ``extra``, in the order of the form."""
+    return {**_account_fields(), **_service_fields()}
+
+
+def _account_fields() -> dict[str, Any]:
+    """Describe whose jobs are meant."""
     return {
         "access_key": _field(
             "Access key (Accesskey, AK)",
@@ -93,6 +98,12 @@ def _conn_fields() -> dict[str, Any]:
             "Your account on the region's cluster, e.g. acexample01, for job ids that come without one. It is not "
             "the platform user. Empty: looked up.",
         ),
+    }
+
+
+def _service_fields() -> dict[str, Any]:
+    """Describe where SCNet is and how to talk to it."""
+    return {
         "api_url": _field(
             "API address (API 地址)",
             "Where AK/SK are exchanged for tokens. Empty: https://api.scnet.cn",

@@ -1,4 +1,4 @@
-"""One gateway of SCNet's HPC service: one method for each call that is used."""
+"""A region's gateway: one method for each call that is used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import quote as url_quote
 
 from airflow_provider_scnet.api.answers import NeverSentError
 from airflow_provider_scnet.api.credentials import TokenSource, call_with_token
-from airflow_provider_scnet.api.records import JobRecord, beijing_time
+from airflow_provider_scnet.api.records import JOB_ID, JobRecord, beijing_time
 from airflow_provider_scnet.api.reference import JobRef, check_scheduler_id, to_wire
 from airflow_provider_scnet.api.tokens import Token
 from airflow_provider_scnet.api.transport import Transport
@@ -38,7 +38,7 @@ class JobListing:
 
 class ScnetClient:
     """
-    Talk to the HPC service of one region. Every method raises :class:`ScnetError` and its subclasses only.
+    Talk to the gateways of one region. Every method raises :class:`ScnetError` and its subclasses only.
 
     :param gateways: addresses of the region's gateways, see
         :func:`airflow_provider_scnet.api.addresses.gateway_address`. The next one is tried where one cannot be
@@ -131,7 +131,7 @@ class ScnetClient:
             "timeType": "CUSTOM",
             "isQueryByQueueTime": "false",
             "sort": "DESC",
-            "orderBy": "jobId",
+            "orderBy": JOB_ID,
         }
         for page, _ in self._pages("/historyjobs", filters):
             yield from page.values()

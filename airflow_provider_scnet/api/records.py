@@ -13,10 +13,11 @@ from airflow_provider_scnet.wording import quote
 
 BEIJING = timezone(timedelta(hours=8))
 """All of SCNet's times are Beijing time without a zone."""
+JOB_ID = "jobId"
 REFERENCE_NAMES = {
     "scheduler_id": ("jobManagerId", "strJobManagerID", "jobmanagerId"),
     "user": ("clusterUserName", "userName"),
-    "job_id": ("jobId",),
+    "job_id": (JOB_ID,),
 }
 """What SCNet calls the parts of a reference, in its lists, its history and its list of all regions."""
 _RUN_TIME = re.compile(r"(?:(\d{1,4})-)?(\d{1,4}):([0-5]?\d):([0-5]?\d)")
@@ -70,13 +71,13 @@ class JobRecord:
         :param wire: one job as SCNet describes it.
         :return: the job; ``None`` for what has no id, and so is none.
         """
-        if not isinstance(wire, Mapping) or wire.get("jobId") is None:
+        if not isinstance(wire, Mapping) or wire.get(JOB_ID) is None:
             return None
         raw = wire.get("jobInitAttr")
         attributes: Mapping[str, Any] = raw if isinstance(raw, Mapping) else {}
         status, word = _status_and_word(wire, attributes)
         return cls(
-            job_id=str(wire["jobId"]).strip(),
+            job_id=str(wire[JOB_ID]).strip(),
             scheduler_id=_first(wire, *REFERENCE_NAMES["scheduler_id"]),
             scheduler_name=_first(wire, "jobmanagerName"),
             user=_first(wire, "user", *REFERENCE_NAMES["user"]),

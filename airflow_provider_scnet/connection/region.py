@@ -45,7 +45,7 @@ class Region:
         """
         self.tokens.token()  # an end that is final, or a region that is unknown, shows before any other request
         given = self._settings.gateway
-        gateways = [given] if given else self._discovered_gateways()
+        gateways = [given] if given else self._discover_gateways()
         field = "`host`" if given else "the gateway's address (SCNet named it; `host` outranks it)"
         return ScnetClient(gateways, self.tokens, self._transport(field))
 
@@ -76,7 +76,7 @@ class Region:
         :raises ScnetCredentialError: if none of them says it.
         """
         try:
-            return check_user(self._settings.user or self.tokens.token().user or self._center_user())
+            return check_user(self._settings.user or self.tokens.token().user or self._ask_center_for_user())
         except ScnetJobReferenceError as error:
             raise ScnetCredentialError(
                 f"SCNet names a strange cluster user for connection {self._conn_id!r}: {error} Set extra `user`."
@@ -137,7 +137,7 @@ class Region:
     def _center(self) -> Center:
         return call_with_token(self.tokens, self._platform.get_center)
 
-    def _center_user(self) -> str:
+    def _ask_center_for_user(self) -> str:
         if not self._center.user:
             raise ScnetCredentialError(
                 f"user: neither the token of connection {self._conn_id!r} nor the platform names its cluster "
@@ -145,7 +145,7 @@ class Region:
             )
         return self._center.user
 
-    def _discovered_gateways(self) -> list[str]:
+    def _discover_gateways(self) -> list[str]:
         urls = self._center.gateways
         if not urls:
             raise ScnetRequestError(

@@ -25,7 +25,7 @@ class Behaviour:
     :param platform_entry: where the platform's entry stands among the tokens; None leaves it out.
     :param renewal_shape: ``data`` of a renewal: the token itself, or an object or list around it.
     :param new_tokens_revoke: a token call or renewal revokes the older tokens of the same region.
-    :param stopped_code: what HPC calls answer to the tokens that a stopped region issued before.
+    :param stopped_code: what gateways answer to the tokens that a stopped region issued before.
     """
 
     latency: float = 0.0

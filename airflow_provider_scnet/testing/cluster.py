@@ -190,15 +190,10 @@ class Cluster:
         :param ended_ago: for a terminal ``state``: how many seconds ago it ended.
         """
         scheduler_id = next(iter(self.schedulers)) if scheduler_id is None else scheduler_id
-        if scheduler_id not in self.schedulers:
-            raise ValueError(f"no scheduler {scheduler_id!r}, only {sorted(self.schedulers)}")
+        job_id = self._next_id() if job_id is None else str(job_id)
+        self._check_new(scheduler_id, user, job_id)
         if not is_terminal(outcome):
             raise ValueError(f"outcome {outcome!r} is not a terminal state")
-        job_id = self._next_id() if job_id is None else str(job_id)
-        if not (NAME_PART.fullmatch(user) and NAME_PART.fullmatch(job_id)):
-            raise ValueError(f"user {user!r} or job id {job_id!r} cannot be written into a delete")
-        if self.find(job_id, scheduler_id):
-            raise ValueError(f"scheduler {scheduler_id} has a job {job_id} already")
         now = self.clock.now()
         job = Job(self.clock, scheduler_id, user, job_id, name, queue, state, submitted_at=now)
         job.outcome, job.work_dir = outcome, f"/public/home/{user}"
@@ -211,6 +206,14 @@ class Cluster:
         self.jobs.append(job)
         self._by_id.setdefault(job_id, []).append(job)
         return job
+
+    def _check_new(self, scheduler_id: str, user: str, job_id: str) -> None:
+        if scheduler_id not in self.schedulers:
+            raise ValueError(f"no scheduler {scheduler_id!r}, only {sorted(self.schedulers)}")
+        if not (NAME_PART.fullmatch(user) and NAME_PART.fullmatch(job_id)):
+            raise ValueError(f"user {user!r} or job id {job_id!r} cannot be written into a delete")
+        if self.find(job_id, scheduler_id):
+            raise ValueError(f"scheduler {scheduler_id} has a job {job_id} already")
 
     def find(self, job_id: str, scheduler_id: str | None = None) -> Job | None:
         """

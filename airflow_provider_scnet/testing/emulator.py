@@ -112,7 +112,7 @@ class ScnetEmulator(Behaviour):
     @property
     def url(self) -> str:
         """
-        Base URL of the platform calls and, without ``/hpc``, of the first region's HPC calls.
+        Base URL of the platform and, without ``/hpc``, of the first region's gateway.
 
         :raises RuntimeError: the emulator has never been started.
         """

@@ -1,4 +1,4 @@
-"""The gateway's calls: the HPC service of one region, from parameters to answers."""
+"""The gateway of one region: from the parameters of its calls to answers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Call:
 
 class Gateway:
     """
-    The HPC gateway of one region.
+    The gateway of one region.
 
     :param region: the region; only its tokens are good here.
     :param tokens: checks tokens.

@@ -21,7 +21,7 @@ class Region:
     :param user: cluster user (``computeUser``).
     :param cluster: its schedulers and jobs.
     :param tokens: issues its tokens.
-    :param listener: serves its HPC calls.
+    :param listener: serves its gateway.
     :param stopped: the account is stopped here: ``token: null``, and older tokens do not work.
     :param gateways: see :attr:`gateways`.
     """
@@ -59,7 +59,7 @@ class Region:
 
     @property
     def url(self) -> str:
-        """Base URL of the HPC calls, without ``/hpc``; known once the emulator has been started."""
+        """Base URL of its gateway, without ``/hpc``; known once the emulator has been started."""
         return self.listener.url
 
     @property
