@@ -18,6 +18,7 @@ class ScnetError(AirflowException):
     cannot help.
 
     :param message: what happened, to which job or connection.
+    :param remedy: what the reader should do; it follows the message in ``str()``.
     :param code: SCNet's code (or the HTTP status when there was no envelope), as text.
     :param msg: SCNet's ``msg``.
     :param data: SCNet's ``data``, of whatever type.
@@ -145,7 +146,7 @@ _LOOK_FIRST = (
     "looks by itself."
 )
 _NOT_A_JOB_CODE = "Meant for file calls, odd for jobs: check that {address} is the HPC gateway."
-_BASE_URL = "Check {address} of the Connection: it must be the region's HPC gateway, with or without `/hpc` at the end."
+_BASE_URL = "Check {address} of the Connection: it must be SCNet's, a gateway's with or without `/hpc` at the end."
 
 ERROR_CODES: dict[str, ErrorCode] = {
     row.code: row

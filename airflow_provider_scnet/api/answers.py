@@ -70,8 +70,8 @@ class Call:
 
 class _Answer:
     """
-    An answer, read as far as that is possible without an error. It may hold new tokens, so no part of it stands in
-    a local variable, which a log may draw; the ``repr`` of this class shows nothing.
+    An answer, read as far as that is possible without an error. It may hold new tokens: where an error is raised, it
+    stands in local variables, which a log may draw, only as this, whose ``repr`` shows nothing.
     """
 
     def __init__(self, response: requests.Response) -> None:

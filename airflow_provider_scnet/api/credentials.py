@@ -182,7 +182,7 @@ class StoredToken(TokenSource):
         except ScnetTransientError as error:
             if stale.ends_at is not None and self._ends_soon(stale):
                 raise
-            raise self._ended(stale, f"renewing it failed: {error}") from None
+            raise self._ended(stale, f"renewing it failed: {str(error).rstrip('.')}") from None
         mask_secret(token.text)
         return token
 
@@ -192,7 +192,7 @@ class StoredToken(TokenSource):
             alive = stale.ends_at > self._now()
             when = "is not accepted, or is of another region" if alive else f"ended at {utc(stale.ends_at)}"
         return ScnetCredentialError(
-            f"Connection {self._connection!r}, password: the token {when}; {why}.",
+            f"[10008] Connection {self._connection!r}, password: the token {when}; {why}.",
             remedy="Store a current token of this gateway's region, or an AK/SK pair (`login`, extra `access_key` and "
             "`secret_key`), which does not end.",
             code="10008",
@@ -312,5 +312,6 @@ def _refused(refusal: ScnetCredentialError, why: ScnetError) -> ScnetError:
         msg=refusal.msg,
         data=refusal.data,
         call=refusal.call,
-        answered=refusal.answered,
+        # What may pass is no verdict of SCNet on the call itself: a deletion must not take it for an answer.
+        answered=refusal.answered and issubclass(kind, ScnetPermanentError),
     )

@@ -70,7 +70,7 @@ class ScnetClient:
         if not isinstance(clusters, Sequence) or isinstance(clusters, str):
             raise self._transport.unusable("GET", self._url("/cluster"), "no list of schedulers")
         return {
-            str(cluster["id"]).strip(): str(cluster.get("text") or "")
+            quote(cluster["id"]): str(cluster.get("text") or "")
             for cluster in clusters
             if isinstance(cluster, Mapping) and cluster.get("id") is not None
         }

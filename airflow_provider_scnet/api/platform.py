@@ -210,7 +210,7 @@ def _read_renewal(data: object, region_id: str) -> Token | None:
 
 def _region_of(entry: object) -> str:
     value = entry.get("clusterId") if isinstance(entry, Mapping) else None
-    return "" if value is None else str(value).strip()
+    return "" if value is None else quote(value)
 
 
 def _token_of(entry: object) -> Token | None:

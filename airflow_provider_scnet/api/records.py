@@ -80,7 +80,7 @@ class JobRecord:
             job_id=str(wire[JOB_ID]).strip(),
             scheduler_id=_first(wire, *REFERENCE_NAMES["scheduler_id"]),
             scheduler_name=_first(wire, "jobmanagerName"),
-            user=_first(wire, "user", *REFERENCE_NAMES["user"]),
+            user=_first(wire, "user", "userName"),
             name=_first(wire, "jobName") or _first(attributes, "JobName"),
             queue=_first(wire, "queue"),
             status=status,
@@ -115,7 +115,7 @@ def beijing_time(moment: datetime) -> str:
 
 def _status_and_word(wire: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[str, str]:
     """The history of all regions has the scheduler's words where other calls have codes."""
-    status, word = _first(wire, "jobStatus", "jobState"), _first(attributes, "JobState")
+    status, word = str(wire.get("jobStatus") or wire.get("jobState") or "").strip(), _first(attributes, "JobState")
     return (status, word) if status.startswith("stat") else ("", word or status)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_scnet.wording import Secret, quote
+from airflow_provider_scnet.wording import QUOTE_LIMIT, Secret, quote
 
 PLATFORM_REGION = "0"
 """``clusterId`` of the platform's own entry among the regions; its token is of no use for job calls."""
@@ -108,8 +108,9 @@ def utc(moment: float) -> str:
 
 
 def _claim(claims: dict[str, Any], name: str) -> str:
-    """Whoever made the token wrote this, line breaks included; it ends up in messages."""
-    return quote(claims.get(name) or "")
+    """Whoever made the token wrote this, line breaks included, and it ends up in messages; half a name is none."""
+    text = str(claims.get(name) or "")
+    return quote(text) if len(text) <= QUOTE_LIMIT else ""
 
 
 def _end(claims: dict[str, Any]) -> float | None:

@@ -49,7 +49,7 @@ class ScnetHook(BaseHook):
         """Return labels and placeholders of the standard fields, for Airflow < 3.2."""
         return ui_field_behaviour()
 
-    @property
+    @cached_property
     def client(self) -> ScnetClient:
         """
         The client for the Connection's region. Without ``host``, its gateways are discovered through the platform.
@@ -59,7 +59,7 @@ class ScnetHook(BaseHook):
         """
         return self._region.client
 
-    @property
+    @cached_property
     def scheduler_id(self) -> str:
         """
         The scheduler of plain job ids: the Connection's extra ``scheduler_id``, else the region's only one.
@@ -68,7 +68,7 @@ class ScnetHook(BaseHook):
         """
         return self._region.scheduler_id
 
-    @property
+    @cached_property
     def user(self) -> str:
         """
         The cluster user of plain job ids: the Connection's extra ``user``, else the token's, else what the platform

@@ -242,7 +242,7 @@ class Deletion:
         return [job for job in self._jobs if not job.stage.is_settled]
 
     def _undecided(self) -> list[Progress]:
-        return [job for job in self._open() if not job.stage.is_hopeless]
+        return [job for job in self._open() if not job.is_hopeless]
 
     def _elapsed(self) -> float:
         return self._clock() - self._started
@@ -278,7 +278,9 @@ class Deletion:
         code = codes.pop() if len(codes) == 1 else None
         error: ScnetError
         if not self._undecided():
-            error = ScnetRequestError(self._account("SCNet refuses to delete them: correct the references."), code=code)
+            verb = "show" if all(job.is_hidden for job in self._open()) else "delete"
+            advice = f"SCNet refuses to {verb} them: correct the references."
+            error = ScnetRequestError(self._account(advice), code=code)
         else:
             advice = "Look at them on the platform, then run this task again."
             error = ScnetJobsNotDeletedError(self._account(advice), code=code)

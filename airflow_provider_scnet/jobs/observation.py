@@ -71,8 +71,9 @@ def confirm_absent(client: ScnetClient, scheduler_id: str, refs: Sequence[JobRef
         states.update((ref, UNCONFIRMED) for ref in absent)
         for ref in absent[:SINGLE_LOOKUPS]:
             states[ref] = _Index(client.list_jobs(scheduler_id, job_id=ref.job_id)).state_of(ref)
-    foreign = [ref for ref in absent if states[ref] is NOT_LISTED and ref.user != (client.own_user or ref.user)]
-    if foreign and not listed.has_jobs_of_others(client.own_user):
+    own_user = client.own_user
+    foreign = [ref for ref in absent if states[ref] is NOT_LISTED and ref.user != (own_user or ref.user)]
+    if foreign and not listed.has_jobs_of_others(own_user):
         # The service may show us nothing but our own jobs: then only the history can tell.
         states.update((ref, _FOREIGN) for ref in foreign)
         states.update((ref, NOT_LISTED) for ref in find_in_history(client, foreign, datetime.now(UTC)))

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any, TypeAlias
 
-from airflow_provider_scnet.api.records import REFERENCE_NAMES
+from airflow_provider_scnet.api.records import REFERENCE_NAMES, JobRecord
 from airflow_provider_scnet.api.reference import JobRef, check_job_id, check_scheduler_id, check_user, is_nothing
 from airflow_provider_scnet.exceptions import ScnetJobReferenceError
 from airflow_provider_scnet.wording import shown
@@ -25,10 +25,10 @@ def parse_jobs(jobs: Any, *, scheduler_id: Default = None, user: Default = None)
     """
     Turn whatever a DAG hands over into references, each once, in order.
 
-    Accepted: a :class:`JobRef`; a mapping with ``scheduler_id``/``user``/``job_id`` or SCNet's own field
-    names; a wire string ``"1638523853,test:197:;1638523853,test:196:"``; a bare id (``"197"``, ``197``,
-    ``"5_1"``); comma-separated bare ids; JSON or Python-literal text of these; any nesting of sequences
-    and sets. ``None``, ``""``, ``"None"`` and ``[]`` stand for nothing.
+    Accepted: a :class:`JobRef`; a ``JobRecord`` out of a list; a mapping with ``scheduler_id``/``user``/``job_id`` or
+    SCNet's own field names; a wire string ``"1638523853,test:197:;1638523853,test:196:"``; a bare id (``"197"``,
+    ``197``, ``"5_1"``); comma-separated bare ids; JSON or Python-literal text of these; any nesting of sequences and
+    sets. ``None``, ``""``, ``"None"`` and ``[]`` stand for nothing.
 
     :param scheduler_id: default for elements without one; a callable is asked at most once, and only
         after everything was understood.
@@ -71,6 +71,8 @@ def _drafts(element: Any) -> Iterator[dict[str, str]]:
         yield {"job_id": check_job_id(element)}
     elif isinstance(element, Mapping):
         yield _draft_of_mapping(element)
+    elif isinstance(element, JobRecord):  # what SCNet left out of a list is no part that is empty
+        yield _checked({part: value for part in _CHECKS if (value := getattr(element, part))})
     elif isinstance(element, Sequence | Set) and not isinstance(element, bytes | bytearray | memoryview):
         for item in element:
             yield from _drafts(item)

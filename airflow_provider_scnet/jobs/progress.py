@@ -19,11 +19,11 @@ class Stage(Enum):
     """How far the deletion of one job has come."""
 
     DUE = "a delete has to be sent; none of just this job was answered yet"
-    DOUBTED = "a delete was answered, but not confirmed: it has to be sent again"
-    CONFIRMED = "SCNet confirmed a delete, which stands whatever later ones are answered"
+    DOUBTED = "a delete was answered, but in a way that proves nothing: it has to be sent again"
+    CONFIRMED = "SCNet confirmed a delete"
+    CONFIRMED_ONCE = "SCNet confirmed a delete, but not the last one: it has to be sent again, and no refusal counts"
     REFUSED = "SCNet refuses a delete of just this job"
     HOPELESS = "refused, and seen to go on: neither sending nor waiting helps"
-    UNSEEN = "SCNet refuses to show it: neither sending nor waiting helps"
     DELETED = "seen to have ended"
     GONE = "surely not there"
     ACCEPTED = "believed, for nobody was to look"
@@ -34,19 +34,19 @@ class Stage(Enum):
         return self in (Stage.DELETED, Stage.GONE, Stage.ACCEPTED)
 
     @property
-    def is_hopeless(self) -> bool:
-        """Whether nothing that is still to be done can help."""
-        return self in (Stage.HOPELESS, Stage.UNSEEN)
-
-    @property
     def is_to_be_sent(self) -> bool:
         """Whether a delete is to be sent at once, not only with every third look."""
-        return self in (Stage.DUE, Stage.DOUBTED, Stage.REFUSED)
+        return self in (Stage.DUE, Stage.DOUBTED, Stage.CONFIRMED_ONCE, Stage.REFUSED)
 
     @property
     def was_answered(self) -> bool:
         """Whether SCNet has answered a delete of just this job, whatever it said."""
-        return self in (Stage.DOUBTED, Stage.CONFIRMED, Stage.REFUSED, Stage.HOPELESS)
+        return self not in (Stage.DUE, Stage.DELETED, Stage.GONE, Stage.ACCEPTED)
+
+    @property
+    def was_confirmed(self) -> bool:
+        """Whether SCNet has ever confirmed a delete of just this job."""
+        return self in (Stage.CONFIRMED, Stage.CONFIRMED_ONCE)
 
 
 @dataclass(eq=False)
@@ -65,9 +65,15 @@ class Progress:
     error: ScnetError | None = None
     sends: int = 0
     absent_at_wait: int | None = None
+    is_hidden: bool = False  # SCNet refused the last look that it answered
 
     def __post_init__(self) -> None:
         self.batch_limit = self.batch_size
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether nothing that is still to be done can help: SCNet refuses to delete it, or to show it."""
+        return self.is_hidden or self.stage is Stage.HOPELESS
 
     def note_answer(self, text: str) -> None:
         """
@@ -80,8 +86,7 @@ class Progress:
             self.stage = Stage.CONFIRMED
             return
         self.error = ScnetError(f'code "0", but SCNet did not confirm this job; it said: {quote(text)!r}')
-        if self.stage is not Stage.CONFIRMED:
-            self.stage = Stage.DOUBTED
+        self.stage = Stage.CONFIRMED_ONCE if self.stage.was_confirmed else Stage.DOUBTED
 
     def note_failure(self, error: ScnetError, *, batch: int) -> None:
         """
@@ -93,9 +98,9 @@ class Progress:
         if error.answered:
             self.batch_limit = max(1, batch // 2)
         spoke_of_this_job = error.answered and batch == 1 and error.code not in EFFECT_UNKNOWN
-        if self.stage is Stage.CONFIRMED:
-            return
-        if spoke_of_this_job:
+        if self.stage.was_confirmed:
+            self.stage = Stage.CONFIRMED_ONCE
+        elif spoke_of_this_job:
             self.stage = Stage.REFUSED if isinstance(error, ScnetPermanentError) else Stage.DOUBTED
         elif self.stage is Stage.REFUSED:
             self.stage = Stage.DOUBTED
@@ -107,7 +112,7 @@ class Progress:
         :param state: what the job is listed as, or ``NOT_LISTED``.
         :param wait: how many waits there were before this look.
         """
-        self.state = state
+        self.state, self.is_hidden = state, False
         if state.phase is not Phase.NOT_LISTED:
             self.absent_at_wait = None
         elif self.absent_at_wait is None:
@@ -118,8 +123,6 @@ class Progress:
             self.stage = Stage.DELETED
         elif self.stage in (Stage.REFUSED, Stage.HOPELESS):
             self.stage = Stage.HOPELESS if goes_on else Stage.REFUSED
-        elif self.stage is Stage.UNSEEN:
-            self.stage = Stage.DUE
 
     def is_absent_again(self, wait: int) -> bool:
         """
@@ -148,8 +151,7 @@ class Progress:
         """Take down that a look failed."""
         if self.stage not in (Stage.REFUSED, Stage.HOPELESS):  # what SCNet says of the delete tells more
             self.error = error
-        if isinstance(error, ScnetPermanentError):
-            self.stage = Stage.UNSEEN
+        self.is_hidden |= isinstance(error, ScnetPermanentError)
 
     def note_missing(self, error: ScnetError) -> None:
         """

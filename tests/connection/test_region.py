@@ -232,10 +232,20 @@ def test_claim_with_a_line_break_forges_no_line(
     assert all(len(text.splitlines()) == 1 for text in [*said, *caplog.messages])
 
 
-def test_scheduler_with_a_line_break_in_its_name_forges_no_line(scnet: ScnetEmulator, token: Connect) -> None:
-    scnet.fail("clusters", code="0", data=[{"id": 1, "text": FORGED}, {"id": 2, "text": "b"}], times=None)
+@pytest.mark.parametrize("scheduler", [{"id": 1, "text": FORGED}, {"id": FORGED, "text": "a"}])
+def test_scheduler_with_a_line_break_forges_no_line(scnet: ScnetEmulator, token: Connect, scheduler: Any) -> None:
+    scnet.fail("clusters", code="0", data=[scheduler, {"id": 2, "text": "b"}], times=None)
     with pytest.raises(ScnetRequestError) as caught:
         token().parse_jobs("7")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("region", [{"clusterId": FORGED}, {"clusterName": FORGED}])
+def test_region_with_a_line_break_forges_no_line(scnet: ScnetEmulator, keys: Connect, region: Any) -> None:
+    usable = {"clusterId": "11112", "clusterName": "a", "token": scnet.token}
+    scnet.fail("tokens", code="0", data=[usable, {**usable, **region}], times=None)
+    with pytest.raises(ScnetRequestError) as caught:
+        keys().parse_jobs("7")
     assert len(str(caught.value).splitlines()) == 1
 
 

@@ -48,6 +48,13 @@ def test_delete_jobs_completes_plain_ids(single: ScnetEmulator) -> None:
     assert not single.active_jobs
 
 
+def test_records_of_a_list_are_references(single: ScnetEmulator) -> None:
+    jobs = [single.add_job(), single.add_job()]
+    hook = ScnetHook()
+    report = hook.delete_jobs(hook.client.list_jobs(jobs[0].scheduler_id).records)
+    assert [str(ref) for ref in report.deleted] == [job.ref for job in jobs]
+
+
 def test_full_references_need_no_discovery(single: ScnetEmulator) -> None:
     ScnetHook().delete_jobs(single.add_job().ref)
     assert set(single.calls) == {"delete", "list"}

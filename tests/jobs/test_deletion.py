@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_scnet.api.credentials import KeyTokens, TokenCache
+from airflow_provider_scnet.api.gateway import ScnetClient
+from airflow_provider_scnet.api.platform import AccessKeys
 from airflow_provider_scnet.api.reference import JobRef
+from airflow_provider_scnet.api.transport import Transport
 from airflow_provider_scnet.exceptions import (
     ScnetAccountError,
     ScnetAddressError,
@@ -25,7 +29,8 @@ from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.parsing import parse_jobs
 from airflow_provider_scnet.jobs.report import DeletionReport
 from airflow_provider_scnet.testing import ScnetEmulator
-from tests.conftest import SCHEDULER, SECOND_SCHEDULER, client_of
+from airflow_provider_scnet.wording import Secret
+from tests.conftest import SCHEDULER, SECOND_SCHEDULER, client_of, platform_of
 
 Delete = Callable[..., DeletionReport]
 
@@ -200,6 +205,37 @@ def test_fresh_job_is_not_gone_while_its_deletes_are_in_doubt(scnet: ScnetEmulat
     scnet.fail("list", code="0", data={"total": 0, "list": []}, times=5)
     assert texts(delete(job).deleted) == [job.ref]
     assert not job.active
+
+
+def test_refused_token_is_no_answer_about_a_job(scnet: ScnetEmulator) -> None:
+    """10008, then no new token: nothing was carried out, and a job that is not listed yet must not pass for gone."""
+    keys = AccessKeys("alice", Secret(scnet.account.access_key), Secret(scnet.account.secret_key))
+    tokens = KeyTokens(keys, platform_of(scnet), cache=TokenCache(), now=scnet.clock.now)
+    client = ScnetClient([f"{scnet.url}/hpc"], tokens, Transport(sleep=scnet.clock.advance))
+    job = scnet.add_job()
+    tokens.token()
+    scnet.fail("delete", code="10008")
+    scnet.fail("tokens", drop=True, times=4)
+    scnet.fail("delete", drop=True, times=None)
+    scnet.fail("list", code="0", data={"total": 0, "list": []}, times=8)
+    deletion = Deletion(client, parse_jobs(job.ref), DeleteOptions(timeout=30), clock=scnet.clock.now)
+    with pytest.raises(ScnetJobsNotDeletedError, match=job.ref):
+        deletion.run(scnet.clock.advance)
+    assert job.active
+
+
+def test_refused_list_does_not_take_back_that_a_delete_was_confirmed(scnet: ScnetEmulator, delete: Delete) -> None:
+    slow, other = scnet.add_job(runtime=13), scnet.add_job(user="colleague", runtime=8)
+    slow.ignores_delete = True
+    scnet.fail("list", code="10004", when=lambda r: r.query.get("strJobOwner") == scnet.user)
+    scnet.fail("delete", code="10004", after=1, times=None, when=lambda r: slow.job_id in r.body)
+    assert texts(delete(slow, other).deleted) == [slow.ref, other.ref]
+
+
+def test_list_that_is_refused_is_called_so(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.fail("list", code="10004", times=None)
+    with pytest.raises(ScnetRequestError, match="SCNet refuses to show them"):
+        delete(scnet.add_job())
 
 
 def test_fresh_jobs_of_a_poisoned_batch_are_not_gone(scnet: ScnetEmulator, delete: Delete) -> None:

@@ -12,7 +12,7 @@ from airflow_provider_scnet.jobs.progress import Progress, Stage
 
 REF = JobRef("1638523853", "test", "197")
 OPEN = [stage for stage in Stage if not stage.is_settled]
-SENT = [Stage.DUE, Stage.DOUBTED, Stage.CONFIRMED, Stage.REFUSED]
+SENT = [Stage.DUE, Stage.DOUBTED, Stage.CONFIRMED, Stage.CONFIRMED_ONCE, Stage.REFUSED]
 RUNNING = JobState(Phase.ACTIVE, "statR", "RUNNING")
 COMPLETING = JobState(Phase.ACTIVE, "statE", "COMPLETING")
 EXITING = JobState(Phase.DOUBTFUL, "statE")
@@ -29,7 +29,7 @@ def at(stage: Stage) -> Progress:
 
 @pytest.mark.parametrize("stage", OPEN)
 def test_stages_are_told_apart_by_what_is_to_be_done(stage: Stage) -> None:
-    assert not (stage.is_hopeless and stage.is_to_be_sent)
+    assert not (at(stage).is_hopeless and stage.is_to_be_sent)
     assert stage.value
 
 
@@ -46,7 +46,7 @@ def test_confirmed(stage: Stage) -> None:
 def test_answered_but_not_confirmed(stage: Stage, text: str) -> None:
     job = at(stage)
     job.note_answer(text)
-    assert job.stage is (Stage.CONFIRMED if stage is Stage.CONFIRMED else Stage.DOUBTED)
+    assert job.stage is (Stage.CONFIRMED_ONCE if stage.was_confirmed else Stage.DOUBTED)
     assert "did not confirm" in str(job.error)
 
 
@@ -55,7 +55,10 @@ def test_answered_but_not_confirmed(stage: Stage, text: str) -> None:
     [
         (REFUSAL, 1, Stage.DUE, Stage.REFUSED),
         (REFUSAL, 1, Stage.DOUBTED, Stage.REFUSED),
-        (REFUSAL, 1, Stage.CONFIRMED, Stage.CONFIRMED),
+        # No refusal takes back that a delete was confirmed; but it is sent again at once.
+        (REFUSAL, 1, Stage.CONFIRMED, Stage.CONFIRMED_ONCE),
+        (REFUSAL, 1, Stage.CONFIRMED_ONCE, Stage.CONFIRMED_ONCE),
+        (LOST, 1, Stage.CONFIRMED, Stage.CONFIRMED_ONCE),
         # What was said to a batch may be about another job of it.
         (REFUSAL, 2, Stage.DUE, Stage.DUE),
         (REFUSAL, 2, Stage.REFUSED, Stage.DOUBTED),
@@ -66,7 +69,7 @@ def test_answered_but_not_confirmed(stage: Stage, text: str) -> None:
         (LOST, 1, Stage.DOUBTED, Stage.DOUBTED),
         (BROKEN, 1, Stage.DUE, Stage.DUE),
         (BROKEN, 1, Stage.REFUSED, Stage.DOUBTED),
-        (BROKEN, 1, Stage.CONFIRMED, Stage.CONFIRMED),
+        (BROKEN, 1, Stage.CONFIRMED, Stage.CONFIRMED_ONCE),
     ],
 )
 def test_failed(error: ScnetError, batch: int, before: Stage, after: Stage) -> None:
@@ -94,8 +97,7 @@ def test_seen_to_end(stage: Stage) -> None:
         (COMPLETING, Stage.HOPELESS, Stage.REFUSED),
         (EXITING, Stage.REFUSED, Stage.REFUSED),
         (NOT_LISTED, Stage.HOPELESS, Stage.REFUSED),
-        (RUNNING, Stage.UNSEEN, Stage.DUE),
-        (NOT_LISTED, Stage.UNSEEN, Stage.DUE),
+        (RUNNING, Stage.CONFIRMED_ONCE, Stage.CONFIRMED_ONCE),
     ],
 )
 def test_listed(state: JobState, before: Stage, after: Stage) -> None:
@@ -109,7 +111,7 @@ def test_gone_takes_an_answer_to_a_delete_of_just_this_job(stage: Stage) -> None
     job = at(stage)
     job.note_absent(NOT_LISTED)
     assert (job.stage is Stage.GONE) is stage.was_answered
-    assert Stage.DUE.was_answered is Stage.UNSEEN.was_answered is False
+    assert not Stage.DUE.was_answered
 
 
 @pytest.mark.parametrize("stage", SENT)
@@ -135,8 +137,10 @@ def test_look_that_fails(error: ScnetError) -> None:
         job = at(stage)
         job.error = UNKNOWN
         job.note_unseen(error)
-        assert job.stage is (Stage.UNSEEN if error is REFUSAL else stage)
+        assert (job.stage, job.is_hidden, job.is_hopeless) == (stage, error is REFUSAL, error is REFUSAL)
         assert job.error is (UNKNOWN if stage is Stage.REFUSED else error)
+        job.note_listed(EXITING, 1)
+        assert (job.stage, job.is_hidden) == (stage, False)
 
 
 @pytest.mark.parametrize("stage", OPEN)
