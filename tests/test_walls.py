@@ -57,6 +57,16 @@ def test_walls_stand(copy: Path) -> None:
         ("jobs/deletion.py", "from airflow_provider_scnet.connection.region import Region", LAYERS),
         ("jobs/deletion.py", "from airflow_provider_scnet.hooks.scnet import ScnetHook", LAYERS),
         ("connection/region.py", "from airflow_provider_scnet.jobs.parsing import parse_jobs", LAYERS),
+        (
+            "api/transport.py",
+            "from airflow_provider_scnet.api.platform import Center",
+            "Within api, imports run one way",
+        ),
+        (
+            "jobs/parsing.py",
+            "from airflow_provider_scnet.jobs.report import LeftJob",
+            "Within jobs, imports run one way",
+        ),
         ("wording.py", "from airflow_provider_scnet.exceptions import ScnetError", LAYERS),
         ("get_provider_info.py", "from airflow_provider_scnet.exceptions import ScnetError", LAYERS),
         ("hooks/scnet.py", "from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator", LAYERS),
