@@ -62,7 +62,7 @@ class ScnetError(AirflowException):
         self.remedy = remedy
         return self
 
-    def ending(self, report: Any, account: str) -> Self:
+    def with_report(self, report: Any, account: str) -> Self:
         """
         Add what a deletion had done when this error ended it.
 
@@ -98,7 +98,7 @@ class ScnetRequestError(ScnetPermanentError):
 
 
 class ScnetAddressError(ScnetRequestError):
-    """What answered is not the HPC gateway: unknown path, wrong verb or a redirect."""
+    """What answered is not SCNet's service: unknown path, wrong verb or a redirect."""
 
 
 class ScnetCredentialError(ScnetPermanentError):
@@ -146,7 +146,7 @@ _LOOK_FIRST = (
     "looks by itself."
 )
 _NOT_A_JOB_CODE = "Meant for file calls, odd for jobs: check that {address} is the HPC gateway."
-_BASE_URL = "Check {address} of the Connection: it must be SCNet's, a gateway's with or without `/hpc` at the end."
+_BASE_URL = "Check {address} of the Connection: it must be an address of SCNet's; a gateway's may end in `/hpc`."
 
 ERROR_CODES: dict[str, ErrorCode] = {
     row.code: row
@@ -216,7 +216,7 @@ ERROR_CODES: dict[str, ErrorCode] = {
         ErrorCode("405", "请求方法不允许", "verb not allowed", _BASE_URL, ScnetAddressError),
     )
 }
-"""Every code that a job call is documented or known to answer (delete page; field reports for 404, 405)."""
+"""Every code that a job call is documented or known to answer (API page control-job; field reports for 404, 405)."""
 
 
 def error_from_code(

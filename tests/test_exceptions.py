@@ -23,7 +23,7 @@ from airflow_provider_scnet.exceptions import (
 )
 
 CALL = "DELETE /hpc/openapi/v2/jobs"
-#: Codes and labels of the fact sheet's section 5, classes of the design's section 5. SCNet has no label for 404, 405.
+#: Codes and labels as SCNet documents them. It has no label for 404, 405.
 TABLE = {
     "10001": ("内部错误", ScnetTransientError),
     "10003": ("参数不全", ScnetRequestError),

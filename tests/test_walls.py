@@ -91,7 +91,7 @@ def test_public_paths_stay() -> None:
     from airflow_provider_scnet.hooks.scnet import ScnetHook
     from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator
 
-    assert [getattr(jobs, name).__name__ for name in jobs.__all__] == ["JobRef", "JobState"]
+    assert [getattr(jobs, name).__name__ for name in jobs.__all__] == ["JobRef", "JobState", "Phase"]
     assert {"ScnetEmulator", "Fault", "Job"} <= set(testing.__all__)
     assert issubclass(exceptions.ScnetJobsNotDeletedError, exceptions.ScnetError)
     assert (ScnetHook.conn_type, ScnetDeleteJobsOperator.template_fields[0]) == ("scnet", "jobs")
@@ -100,5 +100,5 @@ def test_public_paths_stay() -> None:
 
 
 def test_room_that_nobody_knows_is_caught(copy: Path) -> None:
-    (copy / "airflow_provider_scnet" / "attic.py").write_text('"""No room of the design."""\n')
+    (copy / "airflow_provider_scnet" / "attic.py").write_text('"""A room that nobody has planned."""\n')
     assert "attic" in lint(copy)

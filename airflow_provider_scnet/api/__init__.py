@@ -1,1 +1,1 @@
-"""SCNet's HTTP interface: one method for each call, one type for each thing that comes back."""
+"""SCNet's HTTP interface: one method for each call that is used, one type for each thing that comes back."""

@@ -1,4 +1,4 @@
-"""Addresses that a token may be sent to."""
+"""Where a token may be sent to: addresses, and what to verify servers with."""
 
 from __future__ import annotations
 

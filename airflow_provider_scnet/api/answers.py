@@ -55,7 +55,7 @@ class Call:
 
     @property
     def origin(self) -> str:
-        """The host."""
+        """Scheme, host and port."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}"
 
@@ -144,6 +144,7 @@ def error_on_the_way(error: Exception, call: Call, *, timeout: tuple[float, floa
     :param timeout: seconds to wait for a connection and for an answer.
     :param verify: whether certificates are verified, or the CA file.
     """
+    # What requests raises for URLs and proxies that cannot be; all that happens on the network is an OSError.
     if isinstance(error, ValueError) or not isinstance(error, OSError):
         return ScnetRequestError(
             f"{call.origin}: not an address that can be used.", remedy=f"Check {call.field} and HTTPS_PROXY."
@@ -172,6 +173,7 @@ def _why(
     if "CERTIFICATE_VERIFY_FAILED" in str(reason):
         remedy = f"Check {field}, or set extra `verify` to your CA file."
         return NeverSentError, "the server's certificate cannot be verified", remedy
+    # A bare OSError is the CA file's: requests opens it before it connects.
     if not isinstance(error, requests.RequestException) or (isinstance(verify, str) and not holds_certificates(verify)):
         remedy = "Check extra `verify`, and REQUESTS_CA_BUNDLE if set."
         return ScnetRequestError, "the CA file cannot be read", remedy

@@ -42,8 +42,8 @@ class _Entry:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.token: Token | None = None
-        self.quiet_until = 0.0
-        self.margin: dict[Token, float] = {}  # of new tokens: they may live for less than ours
+        self.quiet_until = 0.0  # no replacement is tried before, because one has just failed
+        self.margin: dict[Token, float] = {}  # of new tokens: they may live for less than RENEWAL_MARGIN
         self.regions: list[RegionToken] = []
 
 
@@ -182,6 +182,7 @@ class StoredToken(TokenSource):
         except ScnetTransientError as error:
             if stale.ends_at is not None and self._ends_soon(stale):
                 raise
+            # Refused although it has not ended: most likely it is of another region, which no renewal mends.
             raise self._ended(stale, f"renewing it failed: {str(error).rstrip('.')}") from None
         mask_secret(token.text)
         return token

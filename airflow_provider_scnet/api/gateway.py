@@ -96,7 +96,7 @@ class ScnetClient:
         filters = {"strClusterIDList": scheduler_id, "strJobOwner": user, "strJobId": job_id}
         records: dict[str, JobRecord] = {}
         totals: list[int] = []
-        for page, total in self._pages("/jobs", filters):
+        for page, total in self._pages("/jobs", filters, scheduler_id):
             records.update(page)
             totals += [] if total is None else [total]
         # The largest total counts: a list that shrinks while it is read has skipped what moved up.
@@ -109,9 +109,10 @@ class ScnetClient:
         :param job_id: the job; the call knows no scheduler, so compare what comes back.
         :return: the job, or ``None`` if it is not (any more) known.
         """
-        data = self._call("GET", f"/jobs/{url_quote(job_id, safe='')}")
+        path = f"/jobs/{url_quote(job_id, safe='')}"
+        data = self._call("GET", path)
         if data is not None and not isinstance(data, Mapping):
-            raise self._transport.unusable("GET", self._url("/jobs"), "no job")
+            raise self._transport.unusable("GET", self._url(path), "no job")
         return JobRecord.read(data)
 
     def iter_history(self, scheduler_id: str, *, user: str, since: datetime, until: datetime) -> Iterator[JobRecord]:
@@ -133,7 +134,7 @@ class ScnetClient:
             "sort": "DESC",
             "orderBy": JOB_ID,
         }
-        for page, _ in self._pages("/historyjobs", filters):
+        for page, _ in self._pages("/historyjobs", filters, scheduler_id):
             yield from page.values()
 
     def delete_jobs(self, refs: Sequence[JobRef]) -> dict[str, str]:
@@ -171,7 +172,9 @@ class ScnetClient:
             )
         return job_id
 
-    def _pages(self, path: str, filters: Mapping[str, str | None]) -> Iterator[tuple[dict[str, JobRecord], int | None]]:
+    def _pages(
+        self, path: str, filters: Mapping[str, str | None], scheduler_id: str
+    ) -> Iterator[tuple[dict[str, JobRecord], int | None]]:
         """
         Yield (new records by id, total) of each page. The service may cap ``limit`` and misreport ``total``, so only
         a page that brings nothing new is the end.
@@ -181,7 +184,8 @@ class ScnetClient:
         while True:
             data = self._call("GET", path, params={**filters, "start": str(start), "limit": str(PAGE_SIZE)})
             listed, total = self._page(path, data)
-            page = {record.job_id: record for record in map(JobRecord.read, listed) if record}
+            records = (JobRecord.read(wire, scheduler_id=scheduler_id) for wire in listed)
+            page = {record.job_id: record for record in records if record}
             new = {job_id: record for job_id, record in page.items() if job_id not in seen}
             seen.update(new)
             yield new, total

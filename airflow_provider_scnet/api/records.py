@@ -1,4 +1,4 @@
-"""A job as SCNet describes it: its spelling comes in, our names go out. No other module knows a wire name of a job."""
+"""A job as SCNet describes it: its spelling comes in, our names go out. No other module reads a member of a job."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class JobRecord:
     query-history-job). Texts are empty and other members ``None`` where SCNet says nothing.
 
     :param job_id: the scheduler's id, e.g. ``197`` or ``5_1``.
-    :param scheduler_id: the scheduler, named by the history only.
+    :param scheduler_id: the scheduler; a live detail does not tell.
     :param scheduler_name: the scheduler's display name, named by details and the history.
     :param user: the cluster user it belongs to.
     :param status: SCNet's ``stat*`` code (``jobStatus``, in the history ``jobState``).
@@ -64,11 +64,12 @@ class JobRecord:
     run_time: timedelta | None = None
 
     @classmethod
-    def read(cls, wire: object) -> JobRecord | None:
+    def read(cls, wire: object, *, scheduler_id: str = "") -> JobRecord | None:
         """
         Read a job out of an answer. Types vary: ids and codes come as numbers, too, and any member may be missing.
 
         :param wire: one job as SCNet describes it.
+        :param scheduler_id: the scheduler that was asked, if it was one; live lists do not name it.
         :return: the job; ``None`` for what has no id, and so is none.
         """
         if not isinstance(wire, Mapping) or wire.get(JOB_ID) is None:
@@ -78,7 +79,7 @@ class JobRecord:
         status, word = _status_and_word(wire, attributes)
         return cls(
             job_id=str(wire[JOB_ID]).strip(),
-            scheduler_id=_first(wire, *REFERENCE_NAMES["scheduler_id"]),
+            scheduler_id=_first(wire, *REFERENCE_NAMES["scheduler_id"]) or scheduler_id,
             scheduler_name=_first(wire, "jobmanagerName"),
             user=_first(wire, "user", "userName"),
             name=_first(wire, "jobName") or _first(attributes, "JobName"),

@@ -16,7 +16,7 @@ _NOTHING = frozenset({"", "None", "null"})
 
 class JobRef(str):
     """
-    One job, unmistakably. It is text, its entry in ``strJobInfoMap`` (delete page of the API), so that XCom carries it
+    One job, unmistakably. It is text, its entry in ``strJobInfoMap`` (API page control-job), so that XCom carries it
     like any other text.
 
     :param scheduler_id: the scheduler's id from ``GET /cluster`` (not the region's id), digits.
@@ -131,7 +131,7 @@ def to_wire(refs: Iterable[JobRef]) -> str:
 def is_confirmed(ref: JobRef, text: str) -> bool:
     """
     Tell whether SCNet's sentence about a delete speaks of a job. Code "0" alone says nothing: the sentence must say
-    ``[...] successfully`` and name the job there (delete page of the API).
+    ``[...] successfully`` and name the job there (API page control-job).
 
     :param text: the sentence about the job's scheduler.
     """

@@ -21,7 +21,7 @@ LATEST_END = 1e11
 @dataclass(frozen=True, repr=False)
 class Token(Secret):
     """
-    A token and its claims (fact sheet of the service: a JWT). The claims are unverified, for the key is the server's:
+    A token, which is a JWT, and its claims. The claims are unverified, for the key is the server's:
     a convenience, never a proof. A token that is no JWT has none.
 
     :param text: the token itself; its ``repr`` and ``str`` do not show it.

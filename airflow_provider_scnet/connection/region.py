@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 class Region:
     """
-    What a Connection leads to. Nothing is sent before it is needed, and nothing is asked for twice.
+    What a Connection leads to. Nothing is sent before it is needed, and what a task needs is asked for once.
 
     :param token_cache: where to keep tokens; default: one for all regions of this process.
     :param logger: where to tell what is left out.

@@ -1,1 +1,1 @@
-"""From an Airflow Connection to SCNet."""
+"""The verbs a DAG author uses."""

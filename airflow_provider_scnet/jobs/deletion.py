@@ -36,7 +36,7 @@ from airflow_provider_scnet.jobs.options import DeleteOptions, seconds
 from airflow_provider_scnet.jobs.progress import Progress, Stage
 from airflow_provider_scnet.jobs.report import NAMED_JOBS, DeletionReport, LeftJob, account_of_left
 
-OF_THE_ACCOUNT = (ScnetAccountError, ScnetPermissionError, ScnetCredentialError, ScnetAddressError)
+NOT_ABOUT_JOBS = (ScnetAccountError, ScnetPermissionError, ScnetCredentialError, ScnetAddressError)
 BODY_WAS_LOST = "10003"
 """Our requests always have all parameters; a service that misses one never saw the body."""
 RESEND_EVERY = 3
@@ -100,7 +100,7 @@ class Deletion:
             if not self._options.missing_ok:
                 self._check_missing()
         except ScnetError as error:
-            raise error.ending(self.report(), self._account_of_all()) from None
+            raise error.with_report(self.report(), self._account_of_all()) from None
         except BaseException:  # the task's execution_timeout, or a kill
             self._log.error("Stopped in the middle. %s", self._account("Run this task again."))
             raise
@@ -124,8 +124,8 @@ class Deletion:
         self._take_stock()
         rounds = 1
         while self._undecided() and not self._is_late():
-            third = rounds % RESEND_EVERY == 0
-            split = self._send([job for job in self._undecided() if third or job.stage.is_to_be_sent])
+            again = rounds % RESEND_EVERY == 0
+            split = self._send([job for job in self._undecided() if again or job.stage.is_to_be_sent])
             if not split:
                 yield self._pause()
                 rounds += 1
@@ -291,7 +291,7 @@ class Deletion:
 def _ends_everything(error: ScnetError) -> bool:
     """Tell whether whatever else was sent would meet the same error: it is not about the jobs."""
     return (
-        isinstance(error, OF_THE_ACCOUNT)
+        isinstance(error, NOT_ABOUT_JOBS)
         or error.code == BODY_WAS_LOST
         or (isinstance(error, ScnetPermanentError) and not error.answered)
     )

@@ -17,6 +17,7 @@ HISTORY_WINDOW = timedelta(days=30)
 UNCONFIRMED = JobState(Phase.DOUBTFUL)
 """Not looked for this time."""
 _FOREIGN = JobState(Phase.DOUBTFUL, word="not listed, but neither may be the jobs of other users: is the user right?")
+"""Somebody else's job that nobody lists; in place of the scheduler's word, what the reader should know."""
 
 
 def group_by(refs: Iterable[JobRef], part: str) -> dict[str, list[JobRef]]:
@@ -54,7 +55,7 @@ def confirm_absent(client: ScnetClient, scheduler_id: str, refs: Sequence[JobRef
     region's token or a list that was cut short must not look like a job that is gone.
 
     :param refs: jobs of it that :func:`look` did not find.
-    :return: ``NOT_LISTED`` only where that is sure; else what the job is listed as, or ``UNCONFIRMED``.
+    :return: ``NOT_LISTED`` only where that is sure; else what the job is listed as, or a doubtful state.
     :raises ScnetRequestError: if the gateway has no such scheduler.
     """
     if scheduler_id not in client.schedulers:
@@ -92,6 +93,7 @@ def find_in_history(client: ScnetClient, refs: Sequence[JobRef], now: datetime) 
     for scheduler_id, of_scheduler in group_by(refs, "scheduler_id").items():
         for user, of_user in group_by(of_scheduler, "user").items():
             wanted = {ref.job_id: ref for ref in of_user}
+            # Until tomorrow: SCNet's clock may be ahead of ours.
             history = client.iter_history(
                 scheduler_id, user=user, since=now - HISTORY_WINDOW, until=now + timedelta(days=1)
             )
@@ -162,6 +164,7 @@ class _Index:
         return list(self._entries(ref.job_id)) == [ref.job_id]
 
     def _entries(self, job_id: str) -> Iterator[str]:
+        """A member that is listed speaks for itself; else its array does, for the member may be waiting in it."""
         if "_" in job_id and job_id in self._by_id:
             yield job_id
         else:

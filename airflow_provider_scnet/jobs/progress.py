@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from airflow_provider_scnet.api.reference import JobRef, is_confirmed
@@ -18,7 +18,7 @@ EFFECT_UNKNOWN = {"10012", "10013", "815005"}
 class Stage(Enum):
     """How far the deletion of one job has come."""
 
-    DUE = "a delete has to be sent; none of just this job was answered yet"
+    DUE = "a delete has to be sent; none that counts for this job was answered yet"
     DOUBTED = "a delete was answered, but in a way that proves nothing: it has to be sent again"
     CONFIRMED = "SCNet confirmed a delete"
     CONFIRMED_ONCE = "SCNet confirmed a delete, but not the last one: it has to be sent again, and no refusal counts"
@@ -40,12 +40,12 @@ class Stage(Enum):
 
     @property
     def was_answered(self) -> bool:
-        """Whether SCNet has answered a delete of just this job, whatever it said."""
+        """Whether SCNet has answered a delete that named it; an error counts only if the request was for it alone."""
         return self not in (Stage.DUE, Stage.DELETED, Stage.GONE, Stage.ACCEPTED)
 
     @property
     def was_confirmed(self) -> bool:
-        """Whether SCNet has ever confirmed a delete of just this job."""
+        """Whether SCNet has ever confirmed a delete of it."""
         return self in (Stage.CONFIRMED, Stage.CONFIRMED_ONCE)
 
 
@@ -54,17 +54,18 @@ class Progress:
     """
     What is known of one job while its deletion is under way.
 
-    :param batch_size: jobs in one request; a batch that failed is sent again in halves.
+    :param batch_size: jobs in one request.
+    :param sends: how many delete requests have named it.
     """
 
     ref: JobRef
     batch_size: int
-    batch_limit: int = 0
+    batch_limit: int = field(init=False)  # a batch that was refused is sent again in halves
     stage: Stage = Stage.DUE
     state: JobState = UNCONFIRMED
     error: ScnetError | None = None
     sends: int = 0
-    absent_at_wait: int | None = None
+    absent_at_wait: int | None = None  # how many waits there were when a look first missed it
     is_hidden: bool = False  # SCNet refused the last look that it answered
 
     def __post_init__(self) -> None:

@@ -27,7 +27,8 @@ class ScnetDeleteJobsOperator(BaseOperator):
         :func:`airflow_provider_scnet.jobs.parsing.parse_jobs`. Nothing (``None``, ``""``, ``[]``) is a success.
     :param scnet_conn_id: (templated) the Airflow Connection.
     :param scheduler_id: (templated) scheduler of plain ids; default: the Connection's, else the region's only one.
-    :param user: (templated) cluster user of plain ids; default: the Connection's, else the token's.
+    :param user: (templated) cluster user of plain ids; default: the Connection's, else the token's, else
+        what the platform says.
     :param verify: look until the jobs ended. ``False`` believes an accepted request: a job may go on running.
     :param timeout: seconds or ``timedelta`` until jobs that are left become an error.
     :param poll_interval: seconds or ``timedelta`` between two looks.

@@ -9,7 +9,7 @@ from airflow_provider_scnet.api.records import REFERENCE_NAMES, JobRecord, beiji
 from airflow_provider_scnet.api.states import JobState, Phase
 from airflow_provider_scnet.testing import ScnetEmulator
 
-# The samples of the fact sheet, live and past.
+# A job as the live detail and the history of the real service were seen to describe it.
 DETAIL = {
     "jobId": 197,
     "jobName": "demo",

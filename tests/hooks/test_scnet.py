@@ -55,6 +55,16 @@ def test_records_of_a_list_are_references(single: ScnetEmulator) -> None:
     assert [str(ref) for ref in report.deleted] == [job.ref for job in jobs]
 
 
+def test_records_of_another_scheduler_stay_there(monkeypatch: pytest.MonkeyPatch, scnet: ScnetEmulator) -> None:
+    """Two schedulers may use the same number; a list does not say whose it is."""
+    ours = scnet.add_job(job_id="77", scheduler_id=SCHEDULER)
+    theirs = scnet.add_job(job_id="77", scheduler_id=SECOND_SCHEDULER)
+    hook = connect(monkeypatch, scnet, scheduler_id=SCHEDULER)
+    report = hook.delete_jobs(hook.client.list_jobs(SECOND_SCHEDULER).records)
+    assert [str(ref) for ref in report.deleted] == [theirs.ref]
+    assert ours.active
+
+
 def test_full_references_need_no_discovery(single: ScnetEmulator) -> None:
     ScnetHook().delete_jobs(single.add_job().ref)
     assert set(single.calls) == {"delete", "list"}
