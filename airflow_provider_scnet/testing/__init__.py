@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from airflow_provider_scnet.testing.cluster import Clock, Job
+from airflow_provider_scnet.testing.clock import Clock
 from airflow_provider_scnet.testing.elsewhere import Bystander
 from airflow_provider_scnet.testing.emulator import ScnetEmulator
 from airflow_provider_scnet.testing.faults import Fault
+from airflow_provider_scnet.testing.job import Job
 from airflow_provider_scnet.testing.regions import Region
 from airflow_provider_scnet.testing.wire import RecordedRequest
 

@@ -6,18 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from airflow_provider_scnet.testing.words import WordStyle
+
 
 @dataclass(eq=False, repr=False)
 class Behaviour:
     """
     Which of the possible SCNets this one is; may be changed at any time.
 
+    All seconds are seconds on the emulator's clock, except for those of ``latency``.
+
     :param latency: seconds before each answer.
-    :param cancel_delay: seconds on the clock in COMPLETING before a deleted job is CANCELLED.
+    :param cancel_delay: seconds in COMPLETING before a deleted job is CANCELLED.
     :param queues: queues that accept jobs.
     :param refusal: ``whole``: a refused job makes its whole batch fail; ``partial``: only itself.
     :param page_cap: the most records one answer holds, whatever ``limit`` asks for.
-    :param total_lie: real total -> reported total.
+    :param total_lie: real total -> reported total; None leaves it out.
     :param numeric_ids: job ids that look like numbers are JSON numbers.
     :param raw_state_in_lists: records of the live list carry ``jobInitAttr`` too.
     :param null_empty_lists: an empty list is answered with data null.
@@ -26,6 +30,20 @@ class Behaviour:
     :param renewal_shape: ``data`` of a renewal: the token itself, or an object or list around it.
     :param new_tokens_revoke: a token call or renewal revokes the older tokens of the same region.
     :param stopped_code: what gateways answer to the tokens that a stopped region issued before.
+    :param submit_lag: seconds until the live calls show a new job; deletes reach it before.
+    :param lagging_deletes: a delete of a job that is not shown yet is answered with success and does nothing.
+    :param view_age: the live calls show the world as it was so many seconds ago.
+    :param blank_lists: an outage that looks like no jobs: the live list is ``empty`` or ``null``, details are null.
+    :param list_cap: the most records the live list shows over all pages; look-ups by ``strJobId`` show all.
+    :param largest_limit: a larger ``limit`` is refused with 10004.
+    :param members_by_lookup: a look-up of ``5`` also finds the members ``5_1`` and ``5_[2-9]``.
+    :param code_lead: seconds for which the live calls say statC of a job that a delete has named, whatever its state.
+    :param words_in_details: details carry the scheduler's word (``jobInitAttr.JobState``).
+    :param word_style: how that word is written: ``CANCELLED``, ``CA``, or ``CANCELLED by 1001`` and ``OUT_OF_ME+``.
+    :param requeue_after: seconds after which the scheduler starts a job again that became PREEMPTED, NODE_FAIL,
+        BOOT_FAIL, LAUNCH_FAILED, REVOKED or RECONFIG_FAIL; None for never.
+    :param history_lag: seconds until the history lists a job that has ended.
+    :param has_history: False: the history is always empty.
     """
 
     latency: float = 0.0
@@ -33,7 +51,7 @@ class Behaviour:
     queues: set[str] = field(default_factory=lambda: {"debug", "normal"})
     refusal: Literal["whole", "partial"] = "whole"
     page_cap: int | None = None
-    total_lie: Callable[[int], int] | None = None
+    total_lie: Callable[[int], int | None] | None = None
     numeric_ids: bool = False
     raw_state_in_lists: bool = False
     null_empty_lists: bool = False
@@ -43,3 +61,16 @@ class Behaviour:
     new_tokens_revoke: bool = False
     # Nobody reports what they answer; "frozen" is the only one of the documented codes with that meaning.
     stopped_code: str = "10007"
+    submit_lag: float = 0.0
+    lagging_deletes: bool = False
+    view_age: float = 0.0
+    blank_lists: Literal["empty", "null"] | None = None
+    list_cap: int | None = None
+    largest_limit: int | None = None
+    members_by_lookup: bool = True
+    code_lead: float = 0.0
+    words_in_details: bool = True
+    word_style: WordStyle = "long"
+    requeue_after: float | None = None
+    history_lag: float = 0.0
+    has_history: bool = True

@@ -40,10 +40,12 @@ class Reply:
 
     :param answer: what to send; None closes the connection without an answer.
     :param delay: seconds to wait before.
+    :param drip: seconds between one byte and the next; 0 to send all at once.
     """
 
     answer: Answer | None
     delay: float
+    drip: float = 0.0
 
 
 class Dispatcher:
@@ -89,7 +91,7 @@ class Dispatcher:
             answer = _run(route, request, argument) if fault is None or fault.works else None
         if fault is None:
             return Reply(answer, self._latency())
-        return Reply(None if fault.drop else fault.answer or answer, self._latency() + fault.latency)
+        return Reply(None if fault.drop else fault.answer or answer, self._latency() + fault.latency, fault.drip)
 
     def _route(self, door: str, method: str, path: str) -> tuple[Route, str]:
         verbs = []

@@ -12,10 +12,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from airflow_provider_scnet.testing.behaviour import Behaviour
-from airflow_provider_scnet.testing.cluster import Clock, Cluster, Job
+from airflow_provider_scnet.testing.clock import Clock
+from airflow_provider_scnet.testing.cluster import Cluster
 from airflow_provider_scnet.testing.dispatch import Dispatcher, Route
 from airflow_provider_scnet.testing.elsewhere import Bystander, dead_port
 from airflow_provider_scnet.testing.gateway import Gateway
+from airflow_provider_scnet.testing.job import Job
 from airflow_provider_scnet.testing.page import jobs_page
 from airflow_provider_scnet.testing.platform import Account, Platform
 from airflow_provider_scnet.testing.regions import GatewayEntry, Region
@@ -47,6 +49,7 @@ class ScnetEmulator(Behaviour):
     :param region_name: display name of the first region.
     :param access_key: AK with which tokens can be fetched.
     :param secret_key: its SK.
+    :param clock: the clock that jobs and tokens live by; None for the wall clock, which a test can move.
     """
 
     def __init__(
@@ -63,9 +66,10 @@ class ScnetEmulator(Behaviour):
         region_name: str = "region-a",
         access_key: str = "ak-example-0001",
         secret_key: str = "sk-example-0001",
+        clock: Clock | None = None,
     ) -> None:
         super().__init__(latency=latency, cancel_delay=cancel_delay)
-        self.clock = Clock()
+        self.clock = clock or Clock()
         self.account = Account(login, access_key, secret_key)
         self._regions: list[Region] = []
         self._elsewhere = ExitStack()
@@ -165,7 +169,7 @@ class ScnetEmulator(Behaviour):
         listener: Listener,
         **options: Any,
     ) -> Region:
-        cluster = Cluster(self.clock, schedulers or {"1638523853": "Cluster"})
+        cluster = Cluster(self.clock, schedulers or {"1638523853": "Cluster"}, self)
         region = Region(region_id, name, user, cluster, tokens=self._tokens, listener=listener, **options)
         self._dispatcher.add(region_id, Gateway(region, self._tokens, self).routes())
         if self._front.server is not None:

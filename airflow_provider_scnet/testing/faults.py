@@ -17,6 +17,7 @@ class Fault:
     :param answer: what is answered instead of the real answer; None to leave that alone.
     :param drop: close the connection without an answer.
     :param latency: seconds to wait before answering.
+    :param drip: seconds between one byte of the answer and the next.
     :param effect: do the real work although the answer is replaced.
     :param when: only for requests for which this is true.
     :param times: how often it strikes; None for ever.
@@ -32,6 +33,7 @@ class Fault:
     when: Callable[[RecordedRequest], bool] | None = None
     times: int | None = 1
     after: int = 0
+    drip: float = 0.0
     hits: int = field(default=0, init=False)
 
     @property
@@ -67,6 +69,7 @@ class FaultPlan:
         content_type: str | None = None,
         headers: Mapping[str, str] | None = None,
         latency: float = 0.0,
+        drip: float = 0.0,
         drop: bool = False,
         redirect: str | None = None,
         times: int | None = 1,
@@ -78,7 +81,7 @@ class FaultPlan:
         Plan a fault.
 
         A request is struck by the oldest fault that is due; every fault counts every request that matches it.
-        With nothing but ``latency`` the real answer comes, late. The work is done before the waiting, so a
+        With nothing but ``latency`` or ``drip`` the real answer comes, late. The work is done before the waiting, so a
         client that gives up finds it done.
 
         :param call: ``tokens``, ``state``, ``renew``, ``center``, ``user``; ``clusters``, ``list``,
@@ -92,6 +95,7 @@ class FaultPlan:
         :param content_type: of the raw text, HTML by default.
         :param headers: further header fields.
         :param latency: seconds to wait before answering.
+        :param drip: seconds between one byte of the answer, header fields included, and the next.
         :param drop: close the connection without an answer.
         :param redirect: answer 302 (or ``status``) with this ``Location``.
         :param times: how often; None for ever.
@@ -110,7 +114,7 @@ class FaultPlan:
             answer = envelope(code, msg, data, status, extra)
         elif body is not None or status != 200:
             answer = Answer((body or "").encode(), status, content_type or HTML_TYPE, extra)
-        fault = Fault(call, answer, drop, latency, effect, when, times, after)
+        fault = Fault(call, answer, drop, latency, effect, when, times, after, drip)
         self._faults.append(fault)
         return fault
 

@@ -6,39 +6,20 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from airflow_provider_scnet.testing.arrays import JOB_ID
 from airflow_provider_scnet.testing.behaviour import Behaviour
-from airflow_provider_scnet.testing.cluster import Job
 from airflow_provider_scnet.testing.dispatch import Route
-from airflow_provider_scnet.testing.records import (
-    Record,
-    detail_record,
-    history_code,
-    history_record,
-    listed_record,
-    live_code,
-    raw_attributes,
-)
+from airflow_provider_scnet.testing.history import History
+from airflow_provider_scnet.testing.job import Job
+from airflow_provider_scnet.testing.records import Record, detail_record, listed_record, live_code, raw_attributes
 from airflow_provider_scnet.testing.regions import Region
 from airflow_provider_scnet.testing.submit import read_submission
 from airflow_provider_scnet.testing.tokens import Claims, TokenOffice
-from airflow_provider_scnet.testing.wire import (
-    Answer,
-    ApiError,
-    RecordedRequest,
-    envelope,
-    from_beijing,
-)
+from airflow_provider_scnet.testing.view import View
+from airflow_provider_scnet.testing.wire import Answer, ApiError, RecordedRequest, envelope, require
 
-HISTORY_REQUIRED = (
-    "strClusterNameList",
-    "startTime",
-    "endTime",
-    "timeType",
-    "start",
-    "limit",
-    "isQueryByQueueTime",
-)
-MAP_ENTRY = re.compile(r"(\d+),([^,:;\s]+):([^,:;\s]+):")
+MAP_ENTRY = re.compile(rf"(\d+),([^,:;\s]+):({JOB_ID}):")
+Entry = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -68,6 +49,8 @@ class Gateway:
         self._cluster = region.cluster
         self._tokens = tokens
         self._behaviour = behaviour
+        self._view = View(region.cluster, behaviour)
+        self._history = History(region.cluster, behaviour)
 
     def routes(self, prefix: str = "/hpc") -> list[Route]:
         """
@@ -114,86 +97,80 @@ class Gateway:
 
     def _list_jobs(self, call: Call) -> object:
         query = call.request.query
-        _require(query, ["strClusterIDList"])
+        require(query, ["strClusterIDList"])
         scheduler_id = self._scheduler(query["strClusterIDList"])
+        lookup, status = query.get("strJobId"), query.get("strJobStat")
+        start, limit = self._slice(query)
+        if self._behaviour.blank_lists:
+            return None if self._behaviour.blank_lists == "null" else {"total": 0, "list": []}
+        look = self._view.look
         jobs = [
             job
-            for job in self._cluster.select(scheduler_id, query.get("strJobId"))
+            for job in self._view.jobs(scheduler_id, lookup)
             if query.get("strJobOwner") in (None, "", job.user)
             and query.get("strJobName") in (None, "", job.name)
             and query.get("strQueueName") in (None, "", job.queue)
-            and job.listed
-            and query.get("strJobStat") in (None, "", live_code(job))
+            and (not status or status == live_code(job, look))
         ]
-        return self._page(query, jobs, self._listed)
+        # None is no cap.
+        shown = jobs if lookup else jobs[: self._behaviour.list_cap]
+        return self._page([self._listed(job) for job in shown[start : start + limit]], len(jobs))
 
     def _listed(self, job: Job) -> Record:
-        record = listed_record(job)
+        look = self._view.look
+        record = listed_record(job, look)
         if self._behaviour.raw_state_in_lists:
-            record["jobInitAttr"] = raw_attributes(job)
+            record["jobInitAttr"] = raw_attributes(job, look)
         return record
 
     def _show_job(self, call: Call) -> object:
-        job = self._cluster.find(call.argument)
-        if job is None or not job.listed:
+        job = self._view.job(call.argument)
+        if job is None:
             return None
-        return self._with_id(detail_record(job, self._cluster.schedulers[job.scheduler_id]))
+        record = detail_record(job, self._view.look, self._cluster.schedulers[job.scheduler_id])
+        if not self._behaviour.words_in_details:
+            record["jobInitAttr"] = {
+                name: value for name, value in raw_attributes(job, self._view.look).items() if name != "JobState"
+            }
+        return self._with_id(record)
 
     def _list_history(self, call: Call) -> object:
         query = call.request.query
-        _require(query, HISTORY_REQUIRED)
-        scheduler_id = self._scheduler(query["strClusterNameList"])
-        first, last = from_beijing(query["startTime"]), from_beijing(query["endTime"])
-        by_queue_time = {"true": True, "false": False}.get(query["isQueryByQueueTime"].lower())
-        if query["timeType"] != "CUSTOM" or by_queue_time is None:
-            raise ApiError("10004")
-
-        def in_window(job: Job) -> bool:
-            moment = job.submitted_at if by_queue_time else job.ended_at
-            # Whole seconds: that is what the window is made of, and what the records say.
-            return moment is not None and first <= int(moment) <= last
-
-        jobs = [
-            job
-            for job in self._cluster.select(scheduler_id, query.get("jobId"))
-            if not job.active
-            and in_window(job)
-            and query.get("strUser") in (None, "", job.user)
-            and query.get("jobName") in (None, "", job.name)
-            and query.get("queue") in (None, "", job.queue)
-            and query.get("jobState") in (None, "", history_code(job))
-        ]
-        if order := ORDERS.get(query.get("orderBy", "")):
-            jobs.sort(key=order, reverse=query.get("sort", "").upper() == "DESC")
-        return self._page(query, jobs, lambda job: history_record(job, self._cluster.schedulers[scheduler_id]))
+        scheduler_id = self._history.check(query)
+        start, limit = self._slice(query)
+        past = self._history.records(scheduler_id, query)
+        return self._page([record() for record in past[start : start + limit]], len(past))
 
     def _delete_jobs(self, call: Call) -> object:
         form = call.request.form
-        _require(form, ["jobMethod", "strJobInfoMap"])
+        require(form, ["jobMethod", "strJobInfoMap"])
         if form["jobMethod"] != "5":
             raise ApiError("10004")
         entries = _entries(form["strJobInfoMap"])
         for scheduler_id in {scheduler_id for scheduler_id, _, _ in entries}:
             self._scheduler(scheduler_id)
         named = [self._named(*entry) for entry in entries]
-        for job in named:
-            if job:
-                job.deletes += 1
-        refusals = [job.refused for job in named if job and job.refused]
+        for job in {id(job): job for jobs in named for job in jobs}.values():
+            job.deletes += 1
+        refusals = [job.refused for jobs in named for job in jobs if job.refused]
         if refusals and self._behaviour.refusal == "whole":
             raise ApiError(*refusals[0])
         good: dict[str, list[str]] = {scheduler_id: [] for scheduler_id, _, _ in entries}
         bad: dict[str, list[str]] = {scheduler_id: [] for scheduler_id, _, _ in entries}
-        for (scheduler_id, user, job_id), job in zip(entries, named, strict=True):
-            refused = job is not None and job.refused is not None
+        for (scheduler_id, user, job_id), jobs in zip(entries, named, strict=True):
+            refused = any(job.refused for job in jobs)
             (bad if refused else good)[scheduler_id].append(f"{user}:{job_id}:")
-            if job and not refused and job.user == call.claims["computeUser"]:
-                job.cancel(self._behaviour.cancel_delay)
+            if not refused and user == call.claims["computeUser"]:
+                self._cancel(jobs)
         return {scheduler_id: _result(scheduler_id, good[scheduler_id], bad[scheduler_id]) for scheduler_id in good}
 
-    def _named(self, scheduler_id: str, user: str, job_id: str) -> Job | None:
-        job = self._cluster.find(job_id, scheduler_id)
-        return job if job and job.user == user else None
+    def _named(self, scheduler_id: str, user: str, job_id: str) -> list[Job]:
+        return [job for job in self._cluster.family(job_id, scheduler_id) if job.user == user]
+
+    def _cancel(self, jobs: Iterable[Job]) -> None:
+        for job in jobs:
+            if self._view.knows(job) or not self._behaviour.lagging_deletes:
+                job.cancel(self._behaviour.cancel_delay)
 
     def _submit(self, call: Call) -> object:
         wanted = read_submission(call.request, self._cluster.schedulers, self._behaviour.queues)
@@ -215,16 +192,20 @@ class Gateway:
             raise ApiError("10004")
         return scheduler_id
 
-    def _page(self, query: dict[str, str], jobs: list[Job], describe: Callable[[Job], Record]) -> object:
+    def _slice(self, query: dict[str, str]) -> tuple[int, int]:
         start, limit = _number(query, "start", 0, 0), _number(query, "limit", 25, 1)
-        if self._behaviour.page_cap is not None:
-            limit = min(limit, self._behaviour.page_cap)
-        page = [self._with_id(describe(job)) for job in jobs[start : start + limit]]
-        if not page and self._behaviour.null_empty_lists:
+        largest, cap = self._behaviour.largest_limit, self._behaviour.page_cap
+        if largest is not None and limit > largest:
+            raise ApiError("10004")
+        return start, limit if cap is None else min(limit, cap)
+
+    def _page(self, records: list[Record], total: int) -> object:
+        if not records and self._behaviour.null_empty_lists:
             return None
-        total = len(jobs)
         lie = self._behaviour.total_lie
-        return {"total": lie(total) if lie else total, "list": page}
+        reported = lie(total) if lie else total
+        page: Record = {} if reported is None else {"total": reported}
+        return {**page, "list": [self._with_id(record) for record in records]}
 
     def _with_id(self, record: Record) -> Record:
         record["jobId"] = self._id(str(record["jobId"]))
@@ -234,11 +215,6 @@ class Gateway:
         return int(job_id) if self._behaviour.numeric_ids and job_id.isdecimal() else job_id
 
 
-def _require(given: dict[str, str], names: Iterable[str]) -> None:
-    if any(not given.get(name) for name in names):
-        raise ApiError("10003")
-
-
 def _number(query: dict[str, str], name: str, default: int, least: int) -> int:
     text = query.get(name) or str(default)
     if not text.isdecimal() or int(text) < least:
@@ -246,7 +222,7 @@ def _number(query: dict[str, str], name: str, default: int, least: int) -> int:
     return int(text)
 
 
-def _entries(text: str) -> list[tuple[str, str, str]]:
+def _entries(text: str) -> list[Entry]:
     matches = [MAP_ENTRY.fullmatch(entry) for entry in text.removesuffix(";").split(";")]
     entries = [(match[1], match[2], match[3]) for match in matches if match]
     if len(entries) < len(matches):
@@ -262,14 +238,3 @@ def _result(scheduler_id: str, good: list[str], bad: list[str]) -> str:
     if bad:
         parts.append(f"{len(bad)} failed!")
     return f"jobManagerId : {scheduler_id}, {' '.join(parts)}"
-
-
-def _by_id(job: Job) -> tuple[list[int], str]:
-    return [int(digits) for digits in re.findall(r"\d+", job.job_id)], job.job_id
-
-
-def _by_end(job: Job) -> tuple[list[int], str]:
-    return [int(job.ended_at or 0)], job.job_id
-
-
-ORDERS = {"jobId": _by_id, "acctTime": _by_end}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from airflow_provider_scnet.testing.cluster import Job
+from airflow_provider_scnet.testing.job import Job
 from airflow_provider_scnet.testing.wire import beijing
 
 COLUMNS = ("Job", "User", "Scheduler", "Name", "State", "Submitted", "Ended")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from email.message import Message
 
 from airflow_provider_scnet.testing.behaviour import Behaviour
-from airflow_provider_scnet.testing.cluster import Clock
+from airflow_provider_scnet.testing.clock import Clock
 from airflow_provider_scnet.testing.dispatch import Route
 from airflow_provider_scnet.testing.regions import Region
 from airflow_provider_scnet.testing.tokens import PLATFORM_ID, PLATFORM_USER, TokenOffice, audience

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from airflow_provider_scnet.testing.cluster import Job, is_terminal
+from dataclasses import dataclass
+
+from airflow_provider_scnet.testing.job import Job
 from airflow_provider_scnet.testing.wire import beijing
+from airflow_provider_scnet.testing.words import WordStyle, first_word, is_requeueable, is_terminal, written
 
 Record = dict[str, object]
 
@@ -27,10 +30,40 @@ REASONS = {
 EXIT_CODES = {"COMPLETED": "0:0", "CANCELLED": "0:15", "TIMEOUT": "0:15", "OUT_OF_MEMORY": "0:125"}
 
 
-def live_code(job: Job) -> str:
-    """Return the ``jobStatus`` of the live calls."""
-    state = job.state
-    return "statC" if is_terminal(state) else LIVE_CODES.get(state, "statX")
+@dataclass(frozen=True)
+class Look:
+    """
+    How the live calls see jobs.
+
+    :param moment: what they show is the state at this moment, seconds since the epoch.
+    :param code_lead: seconds for which the code of a job that a delete has named is ahead of its state.
+    :param word_style: how the scheduler's words are written.
+    """
+
+    moment: float
+    code_lead: float = 0.0
+    word_style: WordStyle = "long"
+
+    def state(self, job: Job) -> str:
+        """
+        Return Slurm's word for a job.
+
+        :param job: a job that was there at this moment.
+        """
+        return job.state_at(self.moment) or job.state
+
+
+def live_code(job: Job, look: Look) -> str:
+    """
+    Return the ``jobStatus`` of the live calls.
+
+    :param job: a job that was there.
+    :param look: how it is seen.
+    """
+    state = look.state(job)
+    if is_terminal(state) or job.in_lead(look.moment, look.code_lead):
+        return "statC"
+    return LIVE_CODES.get(state, "statX")
 
 
 def history_code(job: Job) -> str:
@@ -39,58 +72,72 @@ def history_code(job: Job) -> str:
 
     :param job: a job that has ended.
     """
-    return HISTORY_CODES.get(_word(job), "statD")
+    vague = "statEX" if is_requeueable(job.state) else "statD"
+    return HISTORY_CODES.get(first_word(job.state), vague)
 
 
-def listed_record(job: Job) -> Record:
-    """Describe a job as the live list does."""
+def listed_record(job: Job, look: Look) -> Record:
+    """
+    Describe a job as the live list does.
+
+    :param job: a job that was there.
+    :param look: how it is seen.
+    """
     return {
         "jobId": job.job_id,
         "jobName": job.name,
-        "jobStatus": live_code(job),
+        "jobStatus": live_code(job, look),
         "queue": job.queue,
         "user": job.user,
         "nodeUsed": job.nodes,
         "procNumUsed": job.procs,
-        "jobRunTime": _duration(_elapsed(job)),
-        "jobStartTime": beijing(job.started_at),
+        "jobRunTime": _duration(_elapsed(job, look.moment)),
+        "jobStartTime": beijing(_started(job, look.moment)),
         "workDir": job.work_dir,
-        "reason": REASONS.get(_word(job), "None"),
+        "reason": _reason(look.state(job)),
     }
 
 
-def raw_attributes(job: Job) -> Record:
-    """Return the scheduler's own key-value pairs (``jobInitAttr``)."""
+def raw_attributes(job: Job, look: Look) -> Record:
+    """
+    Return the scheduler's own key-value pairs (``jobInitAttr``).
+
+    :param job: a job that was there.
+    :param look: how it is seen.
+    """
+    state = look.state(job)
     return {
         "JobName": job.name,
-        "JobState": job.state,
-        "ExitCode": _exit_code(job),
-        "Reason": REASONS.get(_word(job), "None"),
+        "JobState": written(state, look.word_style),
+        "ExitCode": _exit_code(job, state),
+        "Reason": _reason(state),
         "WorkDir": job.work_dir,
         "NumCPUs": str(job.procs),
         "NumNodes": str(job.nodes),
-        "StartTime": beijing(job.started_at) or "Unknown",
+        "StartTime": beijing(_started(job, look.moment)) or "Unknown",
     }
 
 
-def detail_record(job: Job, scheduler_name: str) -> Record:
+def detail_record(job: Job, look: Look, scheduler_name: str) -> Record:
     """
     Describe a job as the live detail does.
 
+    :param job: a job that was there.
+    :param look: how it is seen.
     :param scheduler_name: display name of its scheduler.
     """
     return {
-        **listed_record(job),
+        **listed_record(job, look),
         "appType": "BASE",
         "jobmanagerName": scheduler_name,
         "jobmanagerType": "SLURM",
         "outputPath": f"{job.work_dir}/std.out.{job.job_id}",
         "errorPath": f"{job.work_dir}/std.err.{job.job_id}",
         "exitCode": "",
-        "jobInitAttr": raw_attributes(job),
+        "jobInitAttr": raw_attributes(job, look),
         "jobSubmitTime": beijing(job.submitted_at),
-        "jobEndTime": beijing(job.ended_at),
-        "cpuTimeUsed": _duration(_elapsed(job) * job.procs),
+        "jobEndTime": beijing(job.ended_by(look.moment)),
+        "cpuTimeUsed": _duration(_elapsed(job, look.moment) * job.procs),
         "nodeNumReq": job.nodes,
         "procNumReq": job.procs,
         "gpuNumReq": 0,
@@ -102,17 +149,19 @@ def detail_record(job: Job, scheduler_name: str) -> Record:
     }
 
 
-def history_record(job: Job, scheduler_name: str) -> Record:
+def history_record(job: Job, scheduler_name: str, job_id: str | None = None) -> Record:
     """
     Describe a job as the history does.
 
     :param job: a job that has ended.
     :param scheduler_name: display name of its scheduler.
+    :param job_id: the member that the record is about, where the job stands for several.
     """
-    code, _, signal = _exit_code(job).partition(":")
-    ended, elapsed = beijing(job.ended_at, " "), int(_elapsed(job))
+    job_id = job_id or job.job_id
+    code, _, signal = _exit_code(job, job.state).partition(":")
+    ended, elapsed = beijing(job.ended_at, " "), int(_elapsed(job, job.clock.now()))
     return {
-        "jobId": job.job_id,
+        "jobId": job_id,
         "jobmanagerId": job.scheduler_id,
         "jobmanagerName": scheduler_name,
         "userName": job.user,
@@ -137,26 +186,33 @@ def history_record(job: Job, scheduler_name: str) -> Record:
         "nodect": job.nodes,
         "workdir": job.work_dir,
         "command": job.command,
-        "stdout": f"{job.work_dir}/std.out.{job.job_id}",
+        "stdout": f"{job.work_dir}/std.out.{job_id}",
         "stderr": None,
     }
 
 
-def _word(job: Job) -> str:
-    return job.state.partition(" ")[0]
+def _reason(state: str) -> str:
+    return REASONS.get(first_word(state), "None")
 
 
-def _exit_code(job: Job) -> str:
-    if job.active:
+def _exit_code(job: Job, state: str) -> str:
+    if not is_terminal(state):
         return "0:0"
-    return job.exit_code or EXIT_CODES.get(_word(job), "1:0")
+    # The job's own exit code is that of its last end.
+    own = job.exit_code if state == job.outcome else None
+    return own or EXIT_CODES.get(first_word(state), "1:0")
 
 
-def _elapsed(job: Job) -> float:
-    if job.started_at is None:
+def _started(job: Job, moment: float) -> float | None:
+    return job.started_at if job.started_at is not None and job.started_at <= moment else None
+
+
+def _elapsed(job: Job, moment: float) -> float:
+    started_at = _started(job, moment)
+    if started_at is None:
         return 0.0
-    ended_at = job.ended_at
-    return (job.clock.now() if ended_at is None else ended_at) - job.started_at
+    ended_at = job.ended_by(moment)
+    return (moment if ended_at is None else ended_at) - started_at
 
 
 def _duration(seconds: float) -> str:

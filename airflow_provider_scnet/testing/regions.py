@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from airflow_provider_scnet.testing.cluster import Cluster, Job
+from airflow_provider_scnet.testing.cluster import Cluster
+from airflow_provider_scnet.testing.job import Job
 from airflow_provider_scnet.testing.server import Listener
 from airflow_provider_scnet.testing.tokens import PLATFORM_USER, TokenOffice
 

@@ -130,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.answer is None or self.server.stopping.is_set():
             self.close_connection = True
             return
-        self._send(reply.answer)
+        self._send(reply.answer, reply.drip)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve
 
@@ -142,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
             return b""
         return self.rfile.read(int(length))
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: Answer, drip: float) -> None:
         fields = {
             "Content-Type": answer.content_type,
             "Content-Length": str(len(answer.body)),
@@ -153,8 +153,18 @@ class _Handler(BaseHTTPRequestHandler):
         head = f"{self.protocol_version} {answer.status} {PHRASES.get(answer.status, '')}\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         body = b"" if self.command == "HEAD" else answer.body
-        # One write: two would let Nagle's algorithm and delayed acknowledgement cost 40 ms.
-        self.wfile.write(head.encode("latin-1") + b"\r\n" + body)
+        self._write(head.encode("latin-1") + b"\r\n" + body, drip)
+
+    def _write(self, text: bytes, drip: float) -> None:
+        if drip <= 0:
+            # One write: two would let Nagle's algorithm and delayed acknowledgement cost 40 ms.
+            self.wfile.write(text)
+            return
+        for number in range(len(text)):
+            self.wfile.write(text[number : number + 1])
+            if self.server.stopping.wait(drip):
+                self.close_connection = True
+                return
 
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing."""

@@ -8,7 +8,7 @@ import hmac
 import json
 import secrets
 
-from airflow_provider_scnet.testing.cluster import Clock
+from airflow_provider_scnet.testing.clock import Clock
 
 Claims = dict[str, str]
 

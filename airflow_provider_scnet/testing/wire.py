@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from email.message import Message
@@ -118,6 +118,18 @@ def parameters(text: str) -> dict[str, str]:
     for name, value in parse_qsl(text, keep_blank_values=True):
         found[name] = f"{found[name]},{value}" if name in found else value
     return found
+
+
+def require(given: Mapping[str, str], names: Iterable[str]) -> None:
+    """
+    Check that parameters are there.
+
+    :param given: parameters of a request.
+    :param names: those that it must have.
+    :raises ApiError: 10003, one is missing or empty.
+    """
+    if any(not given.get(name) for name in names):
+        raise ApiError("10003")
 
 
 def recorded(

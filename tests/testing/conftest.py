@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -38,3 +39,39 @@ def delete(call: Callable[..., Any]) -> Callable[..., Any]:
         return call("DELETE", "/jobs", data={"jobMethod": "5", "strJobInfoMap": ";".join(refs)}, **options)
 
     return send
+
+
+@pytest.fixture
+def listed(call: Callable[..., Any]) -> Callable[..., Any]:
+    def send(**query: Any) -> Any:
+        return call("GET", "/jobs", params={"strClusterIDList": SCHEDULER, **query})
+
+    return send
+
+
+@pytest.fixture
+def history(scnet: ScnetEmulator, call: Callable[..., Any]) -> Callable[..., Any]:
+    def moment(offset: float) -> str:
+        zone = timezone(timedelta(hours=8))
+        return datetime.fromtimestamp(scnet.clock.now() + offset, zone).strftime("%Y-%m-%d %H:%M:%S")
+
+    def send(since: float = -3600, until: float = 60, **changes: Any) -> Any:
+        query = {
+            "strClusterNameList": SCHEDULER,
+            "startTime": moment(since),
+            "endTime": moment(until),
+            "timeType": "CUSTOM",
+            "start": 0,
+            "limit": 25,
+            "isQueryByQueueTime": "false",
+            **changes,
+        }
+        return call("GET", "/historyjobs", params=query)
+
+    return send
+
+
+@pytest.fixture
+def ids() -> Callable[[Any], list[Any]]:
+    """Take the job ids out of the answer of a list."""
+    return lambda answer: [record["jobId"] for record in answer["data"]["list"]]

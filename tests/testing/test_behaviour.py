@@ -15,3 +15,6 @@ def test_nothing_odd_happens_unless_it_is_asked_for() -> None:
     usual = Behaviour()
     assert (usual.latency, usual.cancel_delay, usual.page_cap, usual.total_lie) == (0.0, 0.0, None, None)
     assert not any((usual.numeric_ids, usual.raw_state_in_lists, usual.null_empty_lists, usual.new_tokens_revoke))
+    assert not any((usual.submit_lag, usual.lagging_deletes, usual.view_age, usual.blank_lists, usual.code_lead))
+    assert (usual.list_cap, usual.largest_limit, usual.requeue_after) == (None, None, None)
+    assert all((usual.has_history, usual.history_lag == 0.0, usual.words_in_details, usual.word_style == "long"))

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import json
 import socket
+from email.message import Message
 
 import pytest
 import requests
 
-from airflow_provider_scnet.testing import ScnetEmulator
+from airflow_provider_scnet.testing import Clock, ScnetEmulator
 
 
 def test_the_parameters():
@@ -30,6 +31,27 @@ def test_the_parameters():
 def test_without_a_start_there_is_no_url():
     with pytest.raises(RuntimeError, match="not been started"):
         ScnetEmulator().url  # noqa: B018
+
+
+def test_it_answers_without_a_start():
+    scnet = ScnetEmulator(clock=Clock(start=1_800_000_000.0))
+    job = scnet.add_job()
+    other = scnet.mint_token(lifetime=3600)
+    headers = Message()
+    headers["token"] = scnet.token
+    path = f"/hpc/openapi/v2/jobs/{job.job_id}"
+    reply = scnet._dispatcher.reply(scnet.regions[0].region_id, "GET", path, headers, b"")
+    assert json.loads(reply.answer.body)["data"]["jobSubmitTime"] == "2027-01-15T16:00:00"
+    assert (reply.delay, reply.drip) == (0.0, 0.0)
+    assert (scnet.jobs, scnet.calls, scnet.requests[0].path) == ([job], {"detail": 1}, path)
+    assert {scnet.token, other} < scnet.secrets
+
+
+def test_the_clock_can_be_given():
+    clock = Clock(start=1_800_000_000.0)
+    first, second = ScnetEmulator(clock=clock), ScnetEmulator(clock=clock)
+    first.clock.advance(60)
+    assert first.add_job().submitted_at == second.add_job().submitted_at == 1_800_000_060.0
 
 
 def test_the_token_is_renewed_when_it_is_no_good_any_more(scnet):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from time import monotonic
+
 import pytest
 import requests
 
@@ -68,6 +70,17 @@ def test_a_wrong_answer_to_work_that_was_done(scnet, delete):
 
 def test_only_late(scnet, get):
     fault = scnet.fail("clusters", latency=0.001)
+    assert get().json()["code"] == "0"
+    assert fault.hits == 1
+
+
+def test_an_answer_that_drips(scnet, get):
+    fault = scnet.fail("clusters", drip=0.001)
+    started = monotonic()
+    assert get().json()["code"] == "0"
+    assert monotonic() - started > 0.2  # more than 200 bytes
+    scnet.fail("clusters", drip=0.0001, code="10001", effect=True)
+    assert get().json()["code"] == "10001"
     assert get().json()["code"] == "0"
     assert fault.hits == 1
 

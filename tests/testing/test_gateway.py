@@ -1,45 +1,9 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
-
 import pytest
 
 SCHEDULER = "1638523853"
 INVALID = {"msg": "auth_fail", "code": "10008", "data": "token is invalid"}
-
-
-def ids(answer):
-    return [record["jobId"] for record in answer["data"]["list"]]
-
-
-@pytest.fixture
-def listed(call):
-    def send(**query):
-        return call("GET", "/jobs", params={"strClusterIDList": SCHEDULER, **query})
-
-    return send
-
-
-@pytest.fixture
-def history(scnet, call):
-    def moment(offset):
-        zone = timezone(timedelta(hours=8))
-        return datetime.fromtimestamp(scnet.clock.now() + offset, zone).strftime("%Y-%m-%d %H:%M:%S")
-
-    def send(since=-3600, until=60, **changes):
-        query = {
-            "strClusterNameList": SCHEDULER,
-            "startTime": moment(since),
-            "endTime": moment(until),
-            "timeType": "CUSTOM",
-            "start": 0,
-            "limit": 25,
-            "isQueryByQueueTime": "false",
-            **changes,
-        }
-        return call("GET", "/historyjobs", params=query)
-
-    return send
 
 
 @pytest.mark.parametrize(
@@ -85,6 +49,12 @@ def test_schedulers(call):
     assert second["id"] == 2000000000
 
 
+def test_the_detail_takes_the_first_job_that_is_shown(scnet, call):
+    scnet.add_job("COMPLETED", job_id=7, ended_ago=301)
+    scnet.add_job("PENDING", job_id=7, scheduler_id="2000000000")
+    assert call("GET", "/jobs/7")["data"]["jobInitAttr"]["JobState"] == "PENDING"
+
+
 @pytest.fixture
 def various(scnet):
     scnet.add_job(name="a")
@@ -111,7 +81,7 @@ def various(scnet):
         ({"strJobStat": "statQ"}, "102"),
     ],
 )
-def test_the_list(listed, query, expected):
+def test_the_list(listed, ids, query, expected):
     answer = listed(**query)
     assert ids(answer) == expected.split()
     assert answer["data"]["total"] == len(expected.split())
@@ -132,7 +102,7 @@ def test_wrong_list_requests(listed, query, code):
     assert listed(**query)["code"] == code
 
 
-def test_pages(scnet, listed):
+def test_pages(scnet, listed, ids):
     for _ in range(30):
         scnet.add_job()
     assert len(ids(listed())) == 25
@@ -143,7 +113,7 @@ def test_pages(scnet, listed):
     assert listed()["data"]["total"] == 29
 
 
-def test_oddities(scnet, listed, history, call):
+def test_oddities(scnet, listed, history, call, ids):
     scnet.null_empty_lists = scnet.numeric_ids = scnet.raw_state_in_lists = True
     assert (listed()["data"], history()["data"]) == (None, None)
     for job_id in (7, "5_1"):
@@ -171,62 +141,6 @@ def test_the_detail(call, job_id, state):
     answer = call("GET", f"/jobs/{job_id}")
     assert (answer["code"], answer["msg"]) == ("0", "success")
     assert (answer["data"] and answer["data"]["jobInitAttr"]["JobState"]) == state
-
-
-@pytest.fixture
-def past(scnet):
-    scnet.add_job("COMPLETED", ended_ago=100, job_id="20", name="a")
-    scnet.add_job("CANCELLED", ended_ago=300, job_id="3", user="bob")
-    scnet.add_job("FAILED", ended_ago=200, job_id="5_1", queue="normal")
-    scnet.add_job("FAILED", ended_ago=3700, runtime=3600, job_id="2")
-    scnet.add_job("TIMEOUT", scheduler_id="2000000000")
-    scnet.add_job("RUNNING")
-
-
-@pytest.mark.usefixtures("past")
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        ({}, "20 3 5_1"),
-        ({"since": -4000}, "20 3 5_1 2"),
-        ({"until": -250}, "3"),
-        ({"since": -8000, "until": -3600, "isQueryByQueueTime": "True"}, "2"),
-        ({"jobId": "3"}, "3"),
-        ({"strUser": "bob"}, "3"),
-        ({"jobName": "a"}, "20"),
-        ({"queue": "normal"}, "5_1"),
-        ({"jobState": "statD"}, "5_1"),
-        ({"jobState": "statC"}, "20"),
-        ({"start": 1, "limit": 1}, "3"),
-        ({"orderBy": "jobId"}, "3 5_1 20"),
-        ({"orderBy": "jobId", "sort": "DESC"}, "20 5_1 3"),
-        ({"orderBy": "acctTime", "sort": "ASC"}, "3 5_1 20"),
-        ({"orderBy": "nosuch", "sort": "DESC"}, "20 3 5_1"),
-    ],
-)
-def test_the_history(history, query, expected):
-    assert ids(history(**query)) == expected.split()
-
-
-def test_a_job_is_in_the_history_as_soon_as_it_has_ended(scnet, history):
-    scnet.add_job("COMPLETED")
-    assert ids(history(until=0)) == ["101"]
-
-
-@pytest.mark.parametrize(
-    ("query", "code"),
-    [
-        *(({name: None}, "10003") for name in ("strClusterNameList", "startTime", "endTime", "timeType")),
-        *(({name: None}, "10003") for name in ("start", "limit", "isQueryByQueueTime")),
-        ({"strClusterNameList": "1"}, "10004"),
-        ({"startTime": "2024-01-02T03:04:05"}, "10004"),
-        ({"endTime": "2024-01-02 03:04:05\n"}, "10004"),
-        ({"timeType": "DAY"}, "10004"),
-        ({"isQueryByQueueTime": "maybe"}, "10004"),
-    ],
-)
-def test_wrong_history_requests(history, query, code):
-    assert history(**query)["code"] == code
 
 
 def test_deleting(scnet, delete):
@@ -325,8 +239,42 @@ def test_only_a_form_body_is_read(scnet, call):
         assert call("DELETE", "/jobs", **options)["code"] == "10003"
 
 
-def test_a_thousand_jobs(scnet, delete, listed):
+def test_a_thousand_jobs(scnet, delete, listed, ids):
     refs = [scnet.add_job().ref for _ in range(1000)]
     assert delete(*refs)["code"] == "0"
     assert scnet.active_jobs == []
     assert len(ids(listed(limit=1000))) == 1000
+
+
+def test_an_array_is_deleted_with_its_members(scnet, delete):
+    members = [scnet.add_job(job_id=job_id) for job_id in ("5_1", "5_[2-9,11%4]")]
+    others = [
+        scnet.add_job(job_id="51"),
+        scnet.add_job(job_id="5_12", user="bob"),
+        scnet.add_job(job_id="5_1", scheduler_id="2000000000"),
+    ]
+    assert "[acexample01:5:] successfully!" in delete(f"{SCHEDULER},acexample01:5:")["data"][SCHEDULER]
+    assert [(job.state, job.deletes) for job in members] == [("CANCELLED", 1)] * 2
+    assert [(job.state, job.deletes) for job in others] == [("RUNNING", 0)] * 3
+
+
+def test_members_are_deleted_one_by_one(scnet, delete):
+    one, some = (scnet.add_job(job_id=job_id) for job_id in ("5_1", "5_[2-9,11%4]"))
+    delete(one.ref)
+    assert [one.active, some.active] == [False, True]
+    # No job of its own yet: answered with success like any unknown job.
+    assert "successfully" in delete(f"{SCHEDULER},acexample01:5_7:")["data"][SCHEDULER]
+    assert (some.active, some.deletes) == (True, 0)
+    delete(some.ref)
+    assert not some.active
+
+
+def test_a_refused_member_refuses_its_array(scnet, delete):
+    scnet.refusal = "partial"
+    jobs = [scnet.add_job(job_id=job_id) for job_id in ("5_1", "5_2", "6")]
+    jobs[1].refused = ("10009", "no permission")
+    assert (
+        "[acexample01:6:] successfully! 1 failed!"
+        in delete(f"{SCHEDULER},acexample01:5:", jobs[2].ref)["data"][SCHEDULER]
+    )
+    assert [job.active for job in jobs] == [True, True, False]

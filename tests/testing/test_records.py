@@ -2,13 +2,21 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_scnet.testing.cluster import Clock, Cluster
-from airflow_provider_scnet.testing.records import detail_record, history_record, listed_record
+from airflow_provider_scnet.testing.clock import Clock
+from airflow_provider_scnet.testing.cluster import Cluster
+from airflow_provider_scnet.testing.records import Look, detail_record, history_record, listed_record
+
+START = 1_704_135_845.0  # 2024-01-01 19:04:05 UTC
 
 
 @pytest.fixture
 def cluster() -> Cluster:
-    return Cluster(Clock(), {"1": "One"})
+    return Cluster(Clock(START), {"1": "One"})
+
+
+@pytest.fixture
+def look(cluster: Cluster) -> Look:
+    return Look(cluster.clock.now())
 
 
 @pytest.mark.parametrize(
@@ -24,45 +32,69 @@ def cluster() -> Cluster:
         ("CANCELLED by 1000", "statC", "None"),
     ],
 )
-def test_live_states(cluster, state, code, reason):
-    record = detail_record(cluster.add_job("u", state=state), "One")
+def test_live_states(cluster, look, state, code, reason):
+    record = detail_record(cluster.add_job("u", state=state), look, "One")
     assert (record["jobStatus"], record["reason"]) == (code, reason)
     assert (record["jobInitAttr"]["JobState"], record["jobInitAttr"]["Reason"]) == (state, reason)
     assert record["exitCode"] == ""
 
 
 @pytest.mark.parametrize(
-    ("state", "code", "exit_code", "exit_status"),
+    ("state", "code", "exits"),
     [
-        ("COMPLETED", "statC", "0:0", 0),
-        ("CANCELLED", "statDE", "0:15", 15),
-        ("CANCELLED by 1000", "statDE", "0:15", 15),
-        ("FAILED", "statD", "1:0", 1),
-        ("TIMEOUT", "statT", "0:15", 15),
-        ("NODE_FAIL", "statN", "1:0", 1),
-        ("OUT_OF_MEMORY", "statD", "0:125", 125),
+        ("COMPLETED", "statC", ("0:0", 0)),
+        ("CANCELLED", "statDE", ("0:15", 15)),
+        ("CANCELLED by 1000", "statDE", ("0:15", 15)),
+        ("FAILED", "statD", ("1:0", 1)),
+        ("TIMEOUT", "statT", ("0:15", 15)),
+        ("NODE_FAIL", "statN", ("1:0", 1)),
+        ("PREEMPTED", "statEX", ("1:0", 1)),
+        ("BOOT_FAIL", "statEX", ("1:0", 1)),
+        ("OUT_OF_MEMORY", "statD", ("0:125", 125)),
     ],
 )
-def test_history_states(cluster, state, code, exit_code, exit_status):
+def test_history_states(cluster, look, state, code, exits):
     job = cluster.add_job("u", state=state)
     record = history_record(job, "One")
-    assert (record["jobState"], record["jobExitStatus"]) == (code, exit_status)
-    assert detail_record(job, "One")["jobInitAttr"]["ExitCode"] == exit_code
+    raw = detail_record(job, look, "One")["jobInitAttr"]
+    assert (record["jobState"], (raw["ExitCode"], record["jobExitStatus"])) == (code, exits)
 
 
 def test_times_are_beijing_times(cluster):
-    job = cluster.add_job("u", state="COMPLETED", runtime=3725)
-    job.submitted_at = job.started_at = 1_704_135_845.0  # 2024-01-01 19:04:05 UTC
-    job.ends_at = job.started_at + 3725
-    live, past = detail_record(job, "One"), history_record(job, "One")
+    job = cluster.add_job("u", runtime=3725)
+    cluster.clock.advance(3725)
+    live, past = detail_record(job, Look(cluster.clock.now()), "One"), history_record(job, "One")
     assert (live["jobStartTime"], live["jobEndTime"]) == ("2024-01-02T03:04:05", "2024-01-02T04:06:10")
     assert (past["jobQueueTime"], past["acctTime"]) == ("2024-01-02 03:04:05", "2024-01-02 04:06:10")
     assert (live["jobRunTime"], past["jobWalltimeUsed"]) == ("01:02:05", 3725)
 
 
-def test_the_list_shows_less_than_the_detail(cluster):
+def test_the_list_shows_less_than_the_detail(cluster, look):
     job = cluster.add_job("u", state="PENDING")
-    listed, detail = listed_record(job), detail_record(job, "One")
+    listed, detail = listed_record(job, look), detail_record(job, look, "One")
     assert listed.items() <= detail.items()
     assert "jobInitAttr" not in listed
     assert (detail["jobStartTime"], detail["jobEndTime"], detail["jobRunTime"]) == ("", "", "00:00:00")
+
+
+def test_the_past_is_shown_as_it_was(cluster, look):
+    job = cluster.add_job("u", state="PENDING")
+    cluster.clock.advance(10)
+    job.become("RUNNING")
+    cluster.clock.advance(10)
+    job.become("FAILED")
+    before = detail_record(job, look, "One")
+    assert (before["jobStatus"], before["jobInitAttr"]["JobState"], before["reason"]) == (
+        "statQ",
+        "PENDING",
+        "Priority",
+    )
+    assert (before["jobStartTime"], before["jobEndTime"], before["jobInitAttr"]["ExitCode"]) == ("", "", "0:0")
+    during = detail_record(job, Look(START + 15), "One")
+    assert (during["jobStatus"], during["jobRunTime"], during["jobEndTime"]) == ("statR", "00:00:05", "")
+
+
+def test_a_member_of_the_history(cluster):
+    job = cluster.add_job("u", state="CANCELLED", job_id="5_[2-3]")
+    record = history_record(job, "One", "5_3")
+    assert (record["jobId"], record["stdout"]) == ("5_3", "/public/home/u/std.out.5_3")

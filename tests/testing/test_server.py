@@ -82,6 +82,26 @@ def test_stopping_does_not_wait_for_slow_answers(scnet):
         assert connection.recv(1) == b""
 
 
+def test_stopping_cuts_off_an_answer_that_drips(scnet):
+    scnet.fail("*", drip=3600)
+    port = urlsplit(scnet.url).port
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"GET /nosuch HTTP/1.1\r\n\r\n")
+        assert connection.recv(100) == b"H"
+        scnet.stop()
+        assert connection.recv(1) == b""
+
+
+def test_one_byte_at_a_time(scnet, talk, monkeypatch):
+    scnet.fail("unknown", drip=0.0001)
+    sizes = []
+    send = socket.socket.sendall
+    monkeypatch.setattr(socket.socket, "sendall", lambda self, data: sizes.append(len(data)) or send(self, data))
+    text = talk("GET /nosuch HTTP/1.1\nHost: x\nConnection: close\n\n")
+    assert text.startswith("HTTP/1.1 404 ")
+    assert sizes[1:] == [1] * len(text.encode())  # the first was the request
+
+
 def test_connections_that_are_gone_already(scnet):
     server = scnet._front.server
     closed = socket.socket()

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from airflow_provider_scnet.testing.cluster import Clock
+from airflow_provider_scnet.testing.clock import Clock
 from airflow_provider_scnet.testing.tokens import TokenOffice, audience
 
 

@@ -1,0 +1,200 @@
+"""A job: a timeline of Slurm's words, from which its state at any moment follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from airflow_provider_scnet.testing.behaviour import Behaviour
+from airflow_provider_scnet.testing.clock import Clock
+from airflow_provider_scnet.testing.words import is_requeueable, is_terminal
+
+#: Seconds for which a finished job stays in the live list.
+LIVE_SECONDS = 300.0
+#: Seconds for which a job that is started again is PENDING.
+RESTART_SECONDS = 5.0
+
+#: From this moment on (seconds since the epoch) Slurm has this word for the job.
+Entry = tuple[float, str]
+
+
+@dataclass(eq=False)
+class Job:
+    """
+    A job of an emulated cluster. Its state follows the clock.
+
+    :param clock: the clock it lives by.
+    :param behaviour: says whether it is started again after an end like PREEMPTED.
+    :param scheduler_id: scheduler it was submitted to.
+    :param user: cluster user that owns it.
+    :param job_id: its id in that scheduler.
+    :param started_at: when it first started, seconds since the epoch; None while it is queued.
+    :param outcome: Slurm's word for it once it has ended.
+    :param exit_code: Slurm's ``rc:signal``; None for the usual one of the outcome.
+    :param deletes: how many deletes have named it.
+    :param ignores_delete: deletes are answered with success and do nothing: all (True) or the next n.
+    :param refused: ``(code, msg)`` with which a delete of this job is refused.
+    """
+
+    clock: Clock = field(repr=False)
+    behaviour: Behaviour = field(repr=False)
+    scheduler_id: str
+    user: str
+    job_id: str
+    name: str
+    queue: str
+    _timeline: list[Entry]
+    started_at: float | None = None
+    outcome: str = "COMPLETED"
+    exit_code: str | None = None
+    work_dir: str = "/public/home/demo"
+    command: str = ""
+    nodes: int = 1
+    procs: int = 1
+    deletes: int = 0
+    ignores_delete: bool | int = False
+    refused: tuple[str, str] | None = None
+    _accepted_at: list[float] = field(default_factory=list, repr=False)
+
+    @property
+    def ref(self) -> str:
+        """The job as an entry of ``strJobInfoMap``."""
+        return f"{self.scheduler_id},{self.user}:{self.job_id}:"
+
+    @property
+    def timeline(self) -> Sequence[Entry]:
+        """All that has happened to the job and, as far as it is known yet, what will: moments and Slurm's words."""
+        self._restart()
+        return tuple(self._timeline)
+
+    def state_at(self, moment: float) -> str | None:
+        """
+        Return Slurm's word for the job at a moment; None before it was submitted.
+
+        :param moment: seconds since the epoch.
+        """
+        entry = self._entry_at(moment)
+        return entry and entry[1]
+
+    def ended_by(self, moment: float) -> float | None:
+        """
+        Return when the job ended, as it was known at a moment; None if it was active then.
+
+        :param moment: seconds since the epoch.
+        """
+        entry = self._entry_at(moment)
+        return entry[0] if entry and is_terminal(entry[1]) else None
+
+    def listed_at(self, moment: float) -> bool:
+        """
+        Tell whether the job was there at a moment, and had ended less than five minutes before if at all.
+
+        :param moment: seconds since the epoch.
+        """
+        entry = self._entry_at(moment)
+        return entry is not None and (not is_terminal(entry[1]) or moment < entry[0] + LIVE_SECONDS)
+
+    def in_lead(self, moment: float, seconds: float) -> bool:
+        """
+        Tell whether a delete was accepted that named the job less than so many seconds before a moment.
+
+        :param moment: seconds since the epoch.
+        """
+        return seconds > 0 and any(at <= moment < at + seconds for at in self._accepted_at)
+
+    @property
+    def state(self) -> str:
+        """Slurm's word for the job at the clock's present."""
+        return self.state_at(self.clock.now()) or self._timeline[0][1]
+
+    @property
+    def submitted_at(self) -> float:
+        """When it was submitted, seconds since the epoch."""
+        return self._timeline[0][0]
+
+    @property
+    def ended_at(self) -> float | None:
+        """When the job ended, seconds since the epoch; None while it has not."""
+        return self.ended_by(self.clock.now())
+
+    @property
+    def ends_at(self) -> float | None:
+        """When it ends or has ended, seconds since the epoch; None for a job that only a delete can end."""
+        ended_at = self.ended_at
+        if ended_at is not None:
+            return ended_at
+        now = self.clock.now()
+        return next((at for at, word in self._timeline if at > now and is_terminal(word)), None)
+
+    @ends_at.setter
+    def ends_at(self, moment: float | None) -> None:
+        end = self.ends_at
+        self._timeline = [entry for entry in self._timeline if end is None or entry[0] < end]
+        if moment is not None:
+            self._timeline.append((moment, self.outcome))
+
+    @property
+    def active(self) -> bool:
+        """Whether the job has not ended."""
+        return self.ended_at is None
+
+    @property
+    def will_run(self) -> bool:
+        """Whether the job is active, or will be started again without anybody's doing."""
+        return self.active or not is_terminal(self.timeline[-1][1])
+
+    @property
+    def listed(self) -> bool:
+        """Whether the live list of a service that neither lags nor caps shows the job."""
+        return self.listed_at(self.clock.now())
+
+    def become(self, state: str) -> None:
+        """
+        Put the job into another state now, as if the cluster had done it.
+
+        :param state: Slurm's word; a terminal one ends the job.
+        """
+        now = self.clock.now()
+        if is_terminal(state):
+            self.outcome, self.exit_code = state, None
+        elif state != "PENDING" and self.started_at is None:
+            self.started_at = now
+        self._go_on((now, state))
+
+    def cancel(self, delay: float) -> None:
+        """
+        Do what a delete does: COMPLETING for a while, then CANCELLED.
+
+        :param delay: seconds in COMPLETING.
+        """
+        now = self.clock.now()
+        self._accepted_at.append(now)
+        ending = self.state == "COMPLETING" and self.ends_at is not None
+        if not self.active or ending:
+            return
+        if self.ignores_delete:
+            if self.ignores_delete is not True:
+                self.ignores_delete -= 1
+            return
+        self.outcome, self.exit_code = "CANCELLED", None
+        self._go_on((now, "COMPLETING"), (now + delay, "CANCELLED"))
+
+    def _go_on(self, *entries: Entry) -> None:
+        """Replace what was planned."""
+        now = self.clock.now()
+        self._timeline = [*(entry for entry in self._timeline if entry[0] <= now), *entries]
+
+    def _entry_at(self, moment: float) -> Entry | None:
+        self._restart()
+        for entry in reversed(self._timeline):
+            if entry[0] <= moment:
+                return entry
+        return None
+
+    def _restart(self) -> None:
+        """Plan the restart of a job that has ended in a way that a scheduler may undo."""
+        ended_at, word = self._timeline[-1]
+        pause = self.behaviour.requeue_after
+        if pause is not None and is_requeueable(word) and ended_at <= self.clock.now():
+            again = ended_at + pause
+            self._timeline += [(again, "PENDING"), (again + RESTART_SECONDS, "RUNNING")]
