@@ -73,6 +73,13 @@ class ScnetError(AirflowException):
         return self
 
 
+class ScnetStoppedError(AirflowException):
+    """
+    The task was told to stop. It is no :class:`ScnetError` on purpose: nothing that handles SCNet's errors holds it
+    back.
+    """
+
+
 class ScnetTransientError(ScnetError):
     """
     The service or the way to it failed; the same call may succeed later.
@@ -141,7 +148,7 @@ class ErrorCode:
     error_class: type[ScnetError]
 
 
-_LOOK_FIRST = (
+LOOK_FIRST = (
     "Usually passes. The effect of a submission is unknown: look for the job before submitting it again. Deleting "
     "looks by itself."
 )
@@ -195,14 +202,14 @@ ERROR_CODES: dict[str, ErrorCode] = {
         ),
         ErrorCode("10010", "文件校验失败", "file check failed", _NOT_A_JOB_CODE, ScnetRequestError),
         ErrorCode("10011", "文件过大", "file too large", _NOT_A_JOB_CODE, ScnetRequestError),
-        ErrorCode("10012", "连接中断", "connection interrupted", _LOOK_FIRST, ScnetTransientError),
-        ErrorCode("10013", "操作超时", "operation timed out", _LOOK_FIRST, ScnetTransientError),
+        ErrorCode("10012", "连接中断", "connection interrupted", LOOK_FIRST, ScnetTransientError),
+        ErrorCode("10013", "操作超时", "operation timed out", LOOK_FIRST, ScnetTransientError),
         ErrorCode("10014", "配额设置失败", "quota setting failed", _NOT_A_JOB_CODE, ScnetRequestError),
         ErrorCode(
             "815005",
             "作业提交失败(调度系统没返回)",
             "the scheduler did not answer",
-            _LOOK_FIRST,
+            LOOK_FIRST,
             ScnetTransientError,
         ),
         ErrorCode(

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 from urllib.parse import quote as url_quote
 
 from airflow_provider_scnet.api.answers import NeverSentError
 from airflow_provider_scnet.api.credentials import TokenSource, call_with_token
+from airflow_provider_scnet.api.patience import Patience
 from airflow_provider_scnet.api.records import JOB_ID, JobRecord, beijing_time
 from airflow_provider_scnet.api.reference import JobRef, check_scheduler_id, to_wire
 from airflow_provider_scnet.api.tokens import Token
 from airflow_provider_scnet.api.transport import Transport
-from airflow_provider_scnet.exceptions import ScnetError, ScnetTransientError
-from airflow_provider_scnet.wording import quote
+from airflow_provider_scnet.exceptions import LOOK_FIRST, ScnetError, ScnetTransientError
+from airflow_provider_scnet.wording import quote, sentences
 
 PAGE_SIZE = 100
+DOCUMENTED_PAGE_SIZE = 25
+"""What the samples of the API pages ask for; larger pages may be refused."""
+REFUSED_PARAMETER = "10004"
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,34 @@ class JobListing:
     :param records: the jobs, each once.
     :param complete: as many records were read as the service says there are. If not, a job that is missing here
         may still exist.
+    :param gateway: the gateway that answered; empty if several did.
+    :param is_null: SCNet answered nothing at all, where others write an empty list.
+    :param error: why the rest was not read, if a page but the first failed.
     """
 
     records: list[JobRecord]
     complete: bool
+    gateway: str = ""
+    is_null: bool = False
+    error: ScnetError | None = None
+
+
+@dataclass(frozen=True)
+class _Page:
+    """One answer to a call that lists jobs."""
+
+    records: list[JobRecord]
+    total: int | None
+    is_last: bool
+
+
+_NULL = -1
+"""The total of a page without data, which says nothing against what other pages say."""
+
+
+def never() -> bool:
+    """Say that there is no need to hurry."""
+    return False
 
 
 class ScnetClient:
@@ -54,6 +81,12 @@ class ScnetClient:
         self._gateways = list(gateways)
         self._tokens = tokens
         self._transport = transport
+        self._page_size = PAGE_SIZE
+        self._schedulers: dict[str, dict[str, str]] = {}  # by gateway
+
+    def tried_once(self) -> ScnetClient:
+        """Return a client that makes one attempt of each call: for whoever comes back anyway."""
+        return ScnetClient(self._gateways, self._tokens, self._transport.tried_once())
 
     def __repr__(self) -> str:
         return f"ScnetClient({self._gateways!r}, connection={self._transport.connection!r})"
@@ -62,6 +95,11 @@ class ScnetClient:
     def base_url(self) -> str:
         """The gateway in use."""
         return self._gateways[0]
+
+    @property
+    def patience(self) -> Patience:
+        """How it waits."""
+        return self._transport.patience
 
     def list_schedulers(self) -> dict[str, str]:
         """Return the schedulers of the region, id -> name (API page list-cluster)."""
@@ -75,32 +113,36 @@ class ScnetClient:
             if isinstance(cluster, Mapping) and cluster.get("id") is not None
         }
 
-    @cached_property
-    def schedulers(self) -> dict[str, str]:
-        """What :meth:`list_schedulers` said first."""
-        return self.list_schedulers()
+    def known_schedulers(self) -> dict[str, str]:
+        """Return what :meth:`list_schedulers` said; another gateway is asked again, and so is one that named none."""
+        known = self._schedulers.get(self.base_url)
+        if not known:
+            known = self.list_schedulers()
+            self._schedulers[self.base_url] = known
+        return known
 
-    @property
     def own_user(self) -> str:
-        """The cluster user the token names; empty if it names none."""
+        """Return the cluster user that the token names; empty if it names none. May fetch a token."""
         return self._tokens.token().user
 
-    def list_jobs(self, scheduler_id: str, *, user: str | None = None, job_id: str | None = None) -> JobListing:
+    def list_jobs(
+        self,
+        scheduler_id: str,
+        *,
+        user: str | None = None,
+        job_id: str | None = None,
+        is_late: Callable[[], bool] = never,
+    ) -> JobListing:
         """
         Read the live list to its end (API page query-job): active jobs, and those that ended up to 5 minutes ago.
 
         :param scheduler_id: whose jobs.
         :param user: only this cluster user's.
         :param job_id: only this job.
+        :param is_late: whether to stop in the middle; asked before each further page.
         """
         filters = {"strClusterIDList": scheduler_id, "strJobOwner": user, "strJobId": job_id}
-        records: dict[str, JobRecord] = {}
-        totals: list[int] = []
-        for page, total in self._pages("/jobs", filters, scheduler_id):
-            records.update(page)
-            totals += [] if total is None else [total]
-        # The largest total counts: a list that shrinks while it is read has skipped what moved up.
-        return JobListing(list(records.values()), bool(totals) and len(records) >= max(totals))
+        return self._listing(self._pages("/jobs", filters, scheduler_id), is_late)
 
     def get_job(self, job_id: str) -> JobRecord | None:
         """
@@ -115,7 +157,17 @@ class ScnetClient:
             raise self._transport.unusable("GET", self._url(path), "no job")
         return JobRecord.read(data)
 
-    def iter_history(self, scheduler_id: str, *, user: str, since: datetime, until: datetime) -> Iterator[JobRecord]:
+    def list_history(
+        self,
+        scheduler_id: str,
+        *,
+        user: str,
+        since: datetime,
+        until: datetime,
+        job_id: str | None = None,
+        wanted: Collection[str] = (),
+        is_late: Callable[[], bool] = never,
+    ) -> JobListing:
         """
         Read the jobs that ended between two times, newest id first (API page query-history-job).
 
@@ -123,10 +175,14 @@ class ScnetClient:
         :param user: only this cluster user's.
         :param since: start of the window, with a time zone.
         :param until: end of the window, with a time zone.
+        :param job_id: only this job.
+        :param wanted: job ids; once all of them were read, the rest does not matter.
+        :param is_late: whether to stop in the middle; asked before each further page.
         """
         filters = {
             "strClusterNameList": scheduler_id,
             "strUser": user,
+            "jobId": job_id,
             "startTime": beijing_time(since),
             "endTime": beijing_time(until),
             "timeType": "CUSTOM",
@@ -134,8 +190,7 @@ class ScnetClient:
             "sort": "DESC",
             "orderBy": JOB_ID,
         }
-        for page, _ in self._pages("/historyjobs", filters, scheduler_id):
-            yield from page.values()
+        return self._listing(self._pages("/historyjobs", filters, scheduler_id, past=True), is_late, wanted)
 
     def delete_jobs(self, refs: Sequence[JobRef]) -> dict[str, str]:
         """
@@ -162,7 +217,12 @@ class ScnetClient:
         path = "/apptemplates/BASIC/BASE/job"
         job_info = {name: "" if value is None else str(value) for name, value in parameters.items()}
         body = {"strJobManagerID": int(check_scheduler_id(scheduler_id)), "mapAppJobInfo": job_info}
-        data = self._call("POST", path, json=body)
+        try:
+            data = self._call("POST", path, json=body)
+        except ScnetTransientError as error:
+            if error.answered or isinstance(error, NeverSentError):
+                raise
+            raise error.advise(sentences(LOOK_FIRST, error.remedy)) from None
         job_id = str(data).strip()
         if not re.fullmatch(r"[0-9]+(_[0-9]+)?", job_id):
             raise ScnetError(
@@ -172,30 +232,71 @@ class ScnetClient:
             )
         return job_id
 
+    def _listing(self, pages: Iterator[_Page], is_late: Callable[[], bool], wanted: Collection[str] = ()) -> JobListing:
+        records: dict[JobRecord, None] = {}  # several of one job are kept: each may say something else
+        totals: set[int | None] = set()
+        gateways: set[str] = set()
+        is_last = False
+        error: ScnetError | None = None
+        missing = set(wanted)
+        while True:
+            try:
+                page = next(pages, None)
+            except ScnetError as failure:
+                if not gateways:
+                    raise
+                error = failure
+                break
+            if page is None:
+                break
+            records.update(dict.fromkeys(page.records))
+            totals.add(page.total)
+            gateways.add(self.base_url)
+            missing.difference_update(record.job_id for record in page.records)
+            is_last = page.is_last
+            if not is_last and (is_late() or (wanted and not missing)):
+                break
+        is_null = totals == {_NULL}
+        # A total that changes while the list is read, or is less than what came, tells nothing.
+        told = totals - {_NULL} <= {len(records)} or totals - {_NULL} <= {len({r.job_id for r in records})}
+        one_gateway = gateways.pop() if len(gateways) == 1 else ""
+        return JobListing(list(records), is_last and told and bool(one_gateway), one_gateway, is_null, error)
+
     def _pages(
-        self, path: str, filters: Mapping[str, str | None], scheduler_id: str
-    ) -> Iterator[tuple[dict[str, JobRecord], int | None]]:
+        self, path: str, filters: Mapping[str, str | None], scheduler_id: str, *, past: bool = False
+    ) -> Iterator[_Page]:
         """
-        Yield (new records by id, total) of each page. The service may cap ``limit`` and misreport ``total``, so only
-        a page that brings nothing new is the end.
+        The service may cap ``limit`` and misreport ``total``, so only a page that brings nothing new is the end, or one
+        that is shorter than any page must be.
         """
         seen: set[str] = set()
         start = 0
         while True:
-            data = self._call("GET", path, params={**filters, "start": str(start), "limit": str(PAGE_SIZE)})
-            listed, total = self._page(path, data)
-            records = (JobRecord.read(wire, scheduler_id=scheduler_id) for wire in listed)
-            page = {record.job_id: record for record in records if record}
-            new = {job_id: record for job_id, record in page.items() if job_id not in seen}
-            seen.update(new)
-            yield new, total
+            listed, total = self._page(path, self._read_page(path, filters, start))
+            described = (JobRecord.read(wire, scheduler_id=scheduler_id, past=past) for wire in listed)
+            records = [record for record in described if record]
+            new = {record.job_id for record in records} - seen
+            seen |= new
             start += len(listed)
-            if not new:
+            is_short = len(listed) < DOCUMENTED_PAGE_SIZE and total == start
+            yield _Page(records, total, is_last=not new or is_short)
+            if not new or is_short:
                 return
+
+    def _read_page(self, path: str, filters: Mapping[str, str | None], start: int) -> Any:
+        while True:
+            limit = self._page_size
+            try:
+                return self._call("GET", path, params={**filters, "start": str(start), "limit": str(limit)})
+            except ScnetError as error:
+                if error.code != REFUSED_PARAMETER or limit == DOCUMENTED_PAGE_SIZE:
+                    self._page_size = PAGE_SIZE  # it was not the limit
+                    raise
+                self._page_size = DOCUMENTED_PAGE_SIZE
 
     def _page(self, path: str, data: Any) -> tuple[list[Any], int | None]:
         if data is None:
-            return [], None
+            return [], _NULL
         if isinstance(data, list):
             return data, None
         if not isinstance(data, Mapping) or not isinstance(data.get("list", []), list | None):

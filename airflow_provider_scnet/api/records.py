@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -43,6 +44,7 @@ class JobRecord:
     :param started_at: when it started, in UTC.
     :param ended_at: when it ended, in UTC.
     :param run_time: how long it has run.
+    :param past: whether the history tells it, where codes mean something else than in live calls.
     """
 
     job_id: str
@@ -62,20 +64,21 @@ class JobRecord:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     run_time: timedelta | None = None
+    past: bool = False
 
     @classmethod
-    def read(cls, wire: object, *, scheduler_id: str = "") -> JobRecord | None:
+    def read(cls, wire: object, *, scheduler_id: str = "", past: bool = False) -> JobRecord | None:
         """
         Read a job out of an answer. Types vary: ids and codes come as numbers, too, and any member may be missing.
 
         :param wire: one job as SCNet describes it.
         :param scheduler_id: the scheduler that was asked, if it was one; live lists do not name it.
+        :param past: whether the history was asked.
         :return: the job; ``None`` for what has no id, and so is none.
         """
         if not isinstance(wire, Mapping) or wire.get(JOB_ID) is None:
             return None
-        raw = wire.get("jobInitAttr")
-        attributes: Mapping[str, Any] = raw if isinstance(raw, Mapping) else {}
+        attributes = _attributes(wire)
         status, word = _status_and_word(wire, attributes)
         return cls(
             job_id=str(wire[JOB_ID]).strip(),
@@ -96,12 +99,13 @@ class JobRecord:
             started_at=_moment(wire, "jobStartTime"),
             ended_at=_moment(wire, "jobEndTime"),
             run_time=_duration(wire.get("jobRunTime")),
+            past=past,
         )
 
     @property
     def state(self) -> JobState:
         """What follows from status and word."""
-        phase = phase_of(self.status, self.word)
+        phase = phase_of(self.status, self.word, past=self.past)
         return JobState(phase, quote(self.status, 20), quote(self.word, 40), quote(self.user, 40))
 
 
@@ -114,10 +118,38 @@ def beijing_time(moment: datetime) -> str:
     return moment.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def _attributes(wire: Mapping[str, Any]) -> dict[str, Any]:
+    """The scheduler's own attributes; single jobs have them as an object, the list of all regions as JSON text."""
+    found: dict[str, Any] = {}
+    for name in ("initContentAttr", "jobInitAttr"):
+        attributes = wire.get(name)
+        if isinstance(attributes, str):
+            try:
+                attributes = json.loads(attributes)
+            except (ValueError, RecursionError):
+                continue
+        if isinstance(attributes, Mapping):
+            found.update(attributes)
+    return found
+
+
 def _status_and_word(wire: Mapping[str, Any], attributes: Mapping[str, Any]) -> tuple[str, str]:
-    """The history of all regions has the scheduler's words where other calls have codes."""
-    status, word = str(wire.get("jobStatus") or wire.get("jobState") or "").strip(), _first(attributes, "JobState")
-    return (status, word) if status.startswith("stat") else ("", word or status)
+    """
+    Codes and words stand in various places, the history of all regions has words where others have codes. All words
+    that are found count: one of them may say that the job goes on.
+    """
+    said = str(wire.get("jobStatus") or wire.get("jobState") or "").strip()
+    status, words = (said, []) if said.startswith("stat") else ("", [said])
+    words += [*_words(attributes, "JobState", "jobState", "State"), *_words(wire, "JobState", "State")]
+    return status, " ".join(dict.fromkeys(filter(None, words)))
+
+
+def _words(wire: Mapping[str, Any], *names: str) -> Iterator[str]:
+    for name in names:
+        value = wire.get(name)
+        text = " ".join(map(str, value)) if isinstance(value, list) else str(value or "")
+        if not text.strip().startswith("stat"):
+            yield text.strip()
 
 
 def _first(wire: Mapping[str, Any], *names: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from airflow_provider_scnet.exceptions import ScnetJobReferenceError
 from airflow_provider_scnet.wording import shown
@@ -128,12 +128,21 @@ def to_wire(refs: Iterable[JobRef]) -> str:
     return ";".join(map(str, refs))
 
 
-def is_confirmed(ref: JobRef, text: str) -> bool:
+def confirmed(refs: Iterable[JobRef], text: str) -> set[JobRef]:
     """
-    Tell whether SCNet's sentence about a delete speaks of a job. Code "0" alone says nothing: the sentence must say
+    Tell of which jobs SCNet's sentence about a delete speaks. Code "0" alone says nothing: the sentence must say
     ``[...] successfully`` and name the job there (API page control-job).
 
-    :param text: the sentence about the job's scheduler.
+    :param refs: jobs of one scheduler.
+    :param text: the sentence about that scheduler.
     """
-    name = re.compile(rf"(?<![\w.@-]){re.escape(f'{ref.user}:{ref.job_id}:')}")
-    return any(name.search(names) for names in re.findall(r"\[(.*?)\]\s*successfully", text))
+    names = " ".join(_names_in_brackets(text))
+    return {ref for ref in refs if re.search(rf"(?<![\w.@-]){re.escape(f'{ref.user}:{ref.job_id}:')}", names)}
+
+
+def _names_in_brackets(text: str) -> Iterator[str]:
+    """Without a regular expression over the whole: thousands of brackets would take it minutes."""
+    for part in text.split("successfully")[:-1]:
+        before, closed, blanks = part.rpartition("]")
+        if closed and not blanks.strip():
+            yield before.rpartition("[")[2]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
 
 class Phase(Enum):
-    """What can be said of a job's life, as far as stopping it is concerned."""
+    """What one look says of a job's life, as far as stopping it is concerned; the least finished comes first."""
 
     ACTIVE = "active"
     DOUBTFUL = "not known to be finished"
+    INTERRUPTED = "interrupted, the scheduler may start it again"
+    CLAIMED = "finished, says a code that may run ahead of the scheduler"
     ENDED = "ended"
     NOT_LISTED = "not listed"
 
@@ -28,22 +32,45 @@ _STATUS = {
     "statT": ("超时 timed out or in transit", Phase.DOUBTFUL),
     "statN": ("节点异常 node failure", Phase.DOUBTFUL),
     "statEX": ("异常 abnormal", Phase.DOUBTFUL),
-    "statC": ("完成 completed, failed or cancelled", Phase.ENDED),
-    "statDE": ("取消 cancelled", Phase.ENDED),
-    "statD": ("失败 failed", Phase.ENDED),
+    "statC": ("完成 completed, failed or cancelled", Phase.CLAIMED),
+    "statDE": ("取消 cancelled", Phase.CLAIMED),
+    "statD": ("失败 failed", Phase.CLAIMED),
 }
-"""Code -> label and phase (API pages query-job and query-history-job; field reports for those beyond the eight)."""
-_TERMINAL_WORDS = (
-    "COMPLETED",
-    "CANCELLED",
-    "FAILED",
-    "TIMEOUT",
-    "NODE_FAIL",
-    "BOOT_FAIL",
-    "OUT_OF_MEMORY",
-    "PREEMPTED",
-    "DEADLINE",
-)
+"""Code -> label and phase in live calls (API pages query-job and query-history-job; field reports beyond the eight)."""
+_PAST = {
+    **dict.fromkeys(("statC", "statDE", "statD", "statT"), Phase.ENDED),
+    **dict.fromkeys(("statR", "statQ", "statH", "statS", "statW"), Phase.ACTIVE),
+}
+"""The same in the history, which lists what has ended. Whatever else it says may be an end that is taken back."""
+_FINAL = {
+    "COMPLETED": "CD",
+    "CANCELLED": "CA",
+    "FAILED": "F",
+    "TIMEOUT": "TO",
+    "OUT_OF_MEMORY": "OOM",
+    "DEADLINE": "DL",
+}
+_INTERRUPTED = {
+    "PREEMPTED": "PR",
+    "NODE_FAIL": "NF",
+    "BOOT_FAIL": "BF",
+    "LAUNCH_FAILED": "LF",
+    "REVOKED": "RV",
+    "RECONFIG_FAIL": "",
+}
+_OTHER = ("COMPLETING", "CONFIGURING", "PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESIZING", "RUNNING")
+"""Slurm's words for jobs that go on. Only what might be taken for the beginning of another word has to stand here."""
+_WORDS = {
+    **dict.fromkeys(_FINAL, Phase.ENDED),
+    **dict.fromkeys(_INTERRUPTED, Phase.INTERRUPTED),
+    **dict.fromkeys(_OTHER, Phase.ACTIVE),
+}
+_SHORT = {
+    **dict.fromkeys(_FINAL.values(), Phase.ENDED),
+    **dict.fromkeys(filter(None, _INTERRUPTED.values()), Phase.INTERRUPTED),
+}
+_SHORTEST_CUT = 5
+"""Letters that a word which was cut (``OUT_OF_ME+``) must have left."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +98,41 @@ NOT_LISTED = JobState(Phase.NOT_LISTED)
 """SCNet does not list the job: it ended a while ago, or never existed there."""
 
 
-def phase_of(status: str, word: str) -> Phase:
+def phase_of(status: str, word: str, *, past: bool = False) -> Phase:
     """
-    Judge a job by what SCNet says of it. The scheduler's own word outranks the ``stat*`` code, which lags behind it. A
-    code that is unknown or whose meaning is disputed is no proof that the job ended.
+    Judge a job by what SCNet says of it. The scheduler's own word outranks the ``stat*`` code, which may lag behind it
+    or run ahead. A code that is unknown or whose meaning is disputed is no proof that the job ended.
 
     :param status: SCNet's ``stat*`` code, or nothing.
-    :param word: the scheduler's own word, or nothing.
+    :param word: the scheduler's own word or words, or nothing.
+    :param past: whether the history says it.
     """
     if word:
-        return Phase.ENDED if word.upper().startswith(_TERMINAL_WORDS) else Phase.ACTIVE
+        return _phase_of_words(word)
+    if past and status:
+        return _PAST.get(status, Phase.INTERRUPTED)
     return _STATUS.get(status, ("", Phase.DOUBTFUL))[1]
+
+
+def least_finished(phases: Iterable[Phase]) -> Phase:
+    """
+    Return the phase that counts where several things are said of one job.
+
+    :param phases: one or more.
+    """
+    said = set(phases)
+    return next(phase for phase in Phase if phase in said)
+
+
+def _phase_of_words(text: str) -> Phase:
+    """Accounting writes who cancelled; several flags may stand in one field (``NODE_FAIL REQUEUED``)."""
+    text = re.sub(r"\bCANCELLED BY \d+", "CANCELLED", text.strip().upper())
+    return least_finished(map(_phase_of_word, re.findall(r"[^\s,|;]+", text) or [""]))
+
+
+def _phase_of_word(word: str) -> Phase:
+    """A word that nobody knows stands for a job that goes on."""
+    if word.endswith("+") and len(word) > _SHORTEST_CUT:
+        meant = [phase for known, phase in _WORDS.items() if known.startswith(word[:-1])]
+        return least_finished(meant or [Phase.ACTIVE])
+    return _WORDS.get(word) or _SHORT.get(word) or Phase.ACTIVE

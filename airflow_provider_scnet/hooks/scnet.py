@@ -8,6 +8,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_scnet.api.gateway import ScnetClient
+from airflow_provider_scnet.api.patience import Patience
 from airflow_provider_scnet.api.reference import JobRef, is_nothing
 from airflow_provider_scnet.api.states import JobState
 from airflow_provider_scnet.connection.form import connection_form_widgets, ui_field_behaviour
@@ -15,7 +16,7 @@ from airflow_provider_scnet.connection.region import Region
 from airflow_provider_scnet.connection.settings import ConnectionFields, read_settings
 from airflow_provider_scnet.exceptions import ScnetError
 from airflow_provider_scnet.jobs.deletion import Deletion
-from airflow_provider_scnet.jobs.observation import read_states
+from airflow_provider_scnet.jobs.evidence import read_states
 from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.parsing import parse_jobs
 from airflow_provider_scnet.jobs.report import DeletionReport
@@ -38,6 +39,7 @@ class ScnetHook(BaseHook):
     def __init__(self, scnet_conn_id: str = default_conn_name, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scnet_conn_id = scnet_conn_id
+        self._patience = Patience()
 
     @staticmethod
     def get_connection_form_widgets() -> dict[str, Any]:
@@ -102,8 +104,8 @@ class ScnetHook(BaseHook):
         :param jobs: references or plain ids, see :meth:`parse_jobs`.
         :param scheduler_id: scheduler of plain ids, if not the Connection's.
         :param user: cluster user of plain ids, if not the Connection's.
-        :param options: ``verify``, ``timeout``, ``poll_interval``, ``missing_ok`` and ``batch_size``, see
-            :class:`airflow_provider_scnet.jobs.options.DeleteOptions`.
+        :param options: ``verify``, ``timeout``, ``poll_interval``, ``absent_for``, ``missing_ok`` and ``batch_size``,
+            see :class:`airflow_provider_scnet.jobs.options.DeleteOptions`.
         :raises ScnetJobsNotDeletedError: naming the jobs that are left at the deadline.
         :raises ScnetPermanentError: if a retry cannot help; see the table of errors in the guides.
         """
@@ -113,6 +115,13 @@ class ScnetHook(BaseHook):
             self.log.info("No jobs to delete.")
             return DeletionReport()
         return Deletion(self.client, refs, how, logger=self.log).run()
+
+    def stop(self) -> None:
+        """
+        End whatever this hook is doing within a second: no further request is sent, and whoever waits for one gets a
+        :class:`~airflow_provider_scnet.exceptions.ScnetStoppedError`. May be called by a signal handler.
+        """
+        self._patience.stop()
 
     def get_job_states(self, jobs: Any) -> dict[JobRef, JobState]:
         """
@@ -146,4 +155,4 @@ class ScnetHook(BaseHook):
                 f"scnet_conn_id={self.scnet_conn_id!r}: there is no such Connection. Create it in the UI (Admin, "
                 f"Connections) or with `airflow connections import FILE`; the README shows what it needs."
             ) from None
-        return Region(read_settings(fields), logger=self.log)
+        return Region(read_settings(fields), patience=self._patience, logger=self.log)

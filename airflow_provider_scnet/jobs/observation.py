@@ -1,191 +1,407 @@
-"""What state jobs are in: seen in lists, a page at a time, and in detail only where a list leaves a doubt."""
+"""Looking at the jobs of one scheduler until each has proven its end; what counts as proof is decided here."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
 
-from airflow_provider_scnet.api.gateway import JobListing, ScnetClient
+from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.reference import JobRef
-from airflow_provider_scnet.api.states import NOT_LISTED, JobState, Phase
-from airflow_provider_scnet.exceptions import ScnetRequestError
+from airflow_provider_scnet.api.states import JobState, Phase
+from airflow_provider_scnet.exceptions import ScnetError, ScnetRequestError, ScnetTransientError
+from airflow_provider_scnet.jobs.evidence import (
+    HISTORY_WINDOW,
+    SINGLE_READS,
+    Evidence,
+    group_by,
+    read_detail,
+    read_history,
+    read_list,
+)
+from airflow_provider_scnet.jobs.progress import UNSEEN, Claim, Progress, Stage
+from airflow_provider_scnet.jobs.sighting import Sighting
+from airflow_provider_scnet.wording import counted
 
-SINGLE_LOOKUPS = 20
-"""Jobs that one look asks for one by one at most; the rest waits for the next look."""
-HISTORY_WINDOW = timedelta(days=30)
-UNCONFIRMED = JobState(Phase.DOUBTFUL)
-"""Not looked for this time."""
-_FOREIGN = JobState(Phase.DOUBTFUL, word="not listed, but neither may be the jobs of other users: is the user right?")
-"""Somebody else's job that nobody lists; in place of the scheduler's word, what the reader should know."""
+FIRST_FEW = 5
+"""Of many missing jobs, those that are looked up at once: enough to name a wrong user early."""
+HISTORY_TRIES = 3
+"""Times that the history is read while a job's absence is waited for; if all fail, it proves nothing either way."""
+RECENTLY = timedelta(days=1)
+"""How far back the history is read for jobs that the live list still has: they ended minutes ago."""
+LAST_LOOK = 30.0
+"""Seconds for which a list is read on after the deadline: the last look is worth nothing if it is cut."""
+
+_FOREIGN = JobState(Phase.NOT_LISTED, word="not listed, but neither may be the jobs of other users: is the user right?")
+
+T = TypeVar("T")
 
 
-def group_by(refs: Iterable[JobRef], part: str) -> dict[str, list[JobRef]]:
+@dataclass
+class Experience:
     """
-    Group references, keeping their order.
+    What a deletion has learnt of the service.
 
-    :param part: ``scheduler_id`` or ``user``.
+    :param codes_run_ahead: a job was said to have ended when it had not.
+    :param shows_others: lists show jobs of other users than our own.
+    :param shown: lists (scheduler, user, job id) that have shown anything, and may not turn into nothing at all.
     """
-    groups: dict[str, list[JobRef]] = defaultdict(list)
-    for ref in refs:
-        groups[getattr(ref, part)].append(ref)
-    return groups
+
+    codes_run_ahead: bool = False
+    shows_others: bool = False
+    shown: set[tuple[str, str | None, str | None]] = field(default_factory=set)
 
 
-def look(client: ScnetClient, scheduler_id: str, user: str, refs: Sequence[JobRef]) -> dict[JobRef, JobState]:
+@dataclass
+class _Inquiry:
     """
-    Look at one user's jobs in a scheduler's live list.
+    What was asked about one job, and when, in seconds that only grow.
 
-    A state that is no proof of an end is cleared up with the job's detail, for the first few jobs.
-
-    :param refs: their jobs.
-    :return: a state for each; ``NOT_LISTED`` where the list does not have the job.
+    :param read_at: when something was read that shows it, or would show it.
+    :param lookups: times that it was asked for alone.
+    :param looked_up_at: when a look-up that could not miss it missed it.
+    :param past_asked_at: when the history was asked.
+    :param not_past_at: when the history, read to its end, did not know it.
+    :param past_failures: times in a row that it could not be read.
     """
-    listed = _Index(client.list_jobs(scheduler_id, user=user))
-    states = {ref: listed.state_of(ref) for ref in refs}
-    doubtful = [ref for ref, state in states.items() if state.phase is Phase.DOUBTFUL and listed.has_just(ref)]
-    for ref in doubtful[:SINGLE_LOOKUPS]:
-        states[ref] = _read_detail(client, ref) or states[ref]
-    return states
+
+    read_at: float = float("-inf")
+    lookups: int = 0
+    looked_up_at: float = float("-inf")
+    past_asked_at: float = float("-inf")
+    not_past_at: float = float("-inf")
+    past_failures: int = 0
 
 
-def confirm_absent(client: ScnetClient, scheduler_id: str, refs: Sequence[JobRef]) -> dict[JobRef, JobState]:
+class Observer:
     """
-    Make sure that jobs missing from their users' lists are really not there: a wrong user or scheduler, another
-    region's token or a list that was cut short must not look like a job that is gone.
+    Look at the jobs of one scheduler. No read that fails or is refused is a verdict: another decides, or the next look.
 
-    :param refs: jobs of it that :func:`look` did not find.
-    :return: ``NOT_LISTED`` only where that is sure; else what the job is listed as, or a doubtful state.
-    :raises ScnetRequestError: if the gateway has no such scheduler.
+    :param client: which makes one attempt of each call.
+    :param jobs: all of the deletion's jobs in this scheduler; settled ones are compared with whatever is read.
+    :param experience: shared by the observers of one deletion.
+    :param absent_for: seconds for which what is no proof has to stand.
+    :param missing_ok: whether a job that SCNet does not know is gone.
+    :param logger: where to tell what happens.
     """
-    if scheduler_id not in client.schedulers:
-        raise ScnetRequestError(
-            f"scheduler_id={scheduler_id!r} is none of this gateway's ({', '.join(client.schedulers) or 'none'}), so "
-            f"its jobs cannot be seen. Check the reference, and that `host` and token are of the jobs' region.",
-            answered=True,
-        )
-    everybody = client.list_jobs(scheduler_id)
-    listed = _Index(everybody)
-    states = {ref: listed.state_of(ref) for ref in refs}
-    absent = [ref for ref, state in states.items() if state is NOT_LISTED]
-    if not everybody.complete:
-        states.update((ref, UNCONFIRMED) for ref in absent)
-        for ref in absent[:SINGLE_LOOKUPS]:
-            states[ref] = _Index(client.list_jobs(scheduler_id, job_id=ref.job_id)).state_of(ref)
-    own_user = client.own_user
-    foreign = [ref for ref in absent if states[ref] is NOT_LISTED and ref.user != (own_user or ref.user)]
-    if foreign and not listed.has_jobs_of_others(own_user):
-        # The service may show us nothing but our own jobs: then only the history can tell.
-        states.update((ref, _FOREIGN) for ref in foreign)
-        states.update((ref, NOT_LISTED) for ref in find_in_history(client, foreign, datetime.now(UTC)))
-    return states
 
+    def __init__(
+        self,
+        client: ScnetClient,
+        scheduler_id: str,
+        jobs: Sequence[Progress],
+        experience: Experience,
+        *,
+        absent_for: float,
+        missing_ok: bool,
+        logger: Any,
+    ) -> None:
+        self._client = client
+        self._now = client.patience.now
+        self._scheduler_id = scheduler_id
+        self._jobs = list(jobs)
+        self._experience = experience
+        self._absent_for = absent_for
+        self._missing_ok = missing_ok
+        self._log = logger
+        self._inquiries: dict[JobRef, _Inquiry] = defaultdict(_Inquiry)
+        self._began = 0.0
+        self._known_by = ""  # the gateway that names the scheduler, so that absence there means something
+        self._seen: dict[JobRef, Sighting] = {}  # in this look
+        self._unproven: set[JobRef] = set()  # no complete list has spoken of them in this look
+        self._is_blank = False  # nothing at all came where something was shown before: other lists may be blank, too
+        self.retry_after = 0.0
+        """Seconds that the service asked us to wait during the last look."""
 
-def find_in_history(client: ScnetClient, refs: Sequence[JobRef], now: datetime) -> dict[JobRef, JobState]:
-    """
-    Look for jobs among those that ended in the last 30 days.
+    def look(self, since: float) -> None:
+        """
+        Look at the jobs once; requests grow with pages, not with jobs.
 
-    :param refs: jobs, of any schedulers.
-    :param now: the present, with a time zone.
-    :return: the jobs that were found.
-    """
-    found: dict[JobRef, JobState] = {}
-    for scheduler_id, of_scheduler in group_by(refs, "scheduler_id").items():
-        for user, of_user in group_by(of_scheduler, "user").items():
-            wanted = {ref.job_id: ref for ref in of_user}
-            # Until tomorrow: SCNet's clock may be ahead of ours.
-            history = client.iter_history(
-                scheduler_id, user=user, since=now - HISTORY_WINDOW, until=now + timedelta(days=1)
+        :param since: when the last delete was sent: settled jobs are looked at once more, too, if that was before.
+        """
+        self.retry_after = 0.0
+        if not self._open() and self.has_looked_since(since):
+            return
+        self._began = self._now()
+        self._seen, self._is_blank = {}, False
+        self._unproven = {job.ref for job in self._open()}
+        if self._is_elsewhere():
+            return
+        self._read_lists(since)
+        self._ask_alone([job for job in self._open() if job.is_array and self._is_hidden(job)])
+        if self._count(Phase.CLAIMED) > SINGLE_READS:
+            self._read_history()
+        self._read_details()
+        self._read_history()
+        self._look_up(since)
+        self._conclude()
+
+    def has_looked_since(self, moment: float) -> bool:
+        """
+        Tell whether every job was looked at since.
+
+        :param moment: when the last delete was sent.
+        """
+        return not self._unread(moment)
+
+    def reopen_what_was_not_looked_at(self, since: float) -> None:
+        """
+        Take back what was settled by looks that began before.
+
+        :param since: when the last delete was sent.
+        """
+        for job in self._unread(since):
+            if job.stage in (Stage.DELETED, Stage.GONE):
+                job.stage = Stage.CONFIRMED
+
+    # --- one step each -----------------------------------------------------------------------------------------------
+
+    def _is_elsewhere(self) -> bool:
+        """Tell whether the gateway does not name the scheduler: what it says then is about no job of it."""
+        names = self._attempt([], self._client.known_schedulers)
+        if names and self._scheduler_id not in names:
+            names = self._attempt([], self._client.list_schedulers)
+        self._known_by = self._client.base_url if names and self._scheduler_id in names else ""
+        if not names or self._known_by:
+            return False
+        for job in self._open():
+            job.note_elsewhere(
+                ScnetRequestError(
+                    f"scheduler_id={self._scheduler_id!r} is none of this gateway's ({', '.join(names)}), so its jobs "
+                    f"cannot be seen. Check the reference, and that `host` and token are of the jobs' region."
+                )
             )
-            for record in history:
-                if ref := wanted.pop(record.job_id, None):
-                    found[ref] = record.state
-                if not wanted:
-                    break
-    return found
-
-
-def read_states(client: ScnetClient, refs: Sequence[JobRef]) -> dict[JobRef, JobState]:
-    """
-    Tell the states of jobs: from the live lists, else from the history, else ``NOT_LISTED``.
-
-    :param refs: jobs, of any schedulers.
-    """
-    states: dict[JobRef, JobState] = {}
-    for scheduler_id, of_scheduler in group_by(refs, "scheduler_id").items():
-        for user, of_user in group_by(of_scheduler, "user").items():
-            states.update(look(client, scheduler_id, user, of_user))
-    absent = [ref for ref, state in states.items() if state.phase is Phase.NOT_LISTED]
-    if absent:
-        states.update(find_in_history(client, absent, datetime.now(UTC)))
-    return {ref: states[ref] for ref in refs}
-
-
-def _read_detail(client: ScnetClient, ref: JobRef) -> JobState | None:
-    """The detail call knows no scheduler, and another one may have the same id: it counts only if it is surely ours."""
-    record = client.get_job(ref.job_id)
-    if record is None or (record.job_id, record.user) != (ref.job_id, ref.user) or not record.word:
-        return None
-    names = client.schedulers
-    only_scheduler = set(names) == {ref.scheduler_id}
-    same_name = bool(record.scheduler_name) and names.get(ref.scheduler_id) == record.scheduler_name
-    only_name = list(names.values()).count(record.scheduler_name) == 1
-    return record.state if only_scheduler or (same_name and only_name) else None
-
-
-class _Index:
-    """A listing, arranged so that a job, its array members and its array are found without a search."""
-
-    def __init__(self, listing: JobListing) -> None:
-        self._by_id = {record.job_id: record for record in listing.records}
-        self._by_array: dict[str, list[str]] = defaultdict(list)
-        for job_id in self._by_id:
-            self._by_array[_array_of(job_id)].append(job_id)
-
-    def state_of(self, ref: JobRef) -> JobState:
-        """Return the least finished state of all entries that speak of the job."""
-        states = [self._by_id[job_id].state for job_id in self._entries(ref.job_id)]
-        for phase in (Phase.ACTIVE, Phase.DOUBTFUL, Phase.ENDED):
-            for state in states:
-                if state.phase is phase:
-                    return state
-        return NOT_LISTED
-
-    def has_jobs_of_others(self, user: str) -> bool:
-        """
-        Tell whether the list shows jobs of other users.
-
-        :param user: our own.
-        """
-        return any(record.user not in ("", user) for record in self._by_id.values())
-
-    def has_just(self, ref: JobRef) -> bool:
-        """Tell whether the job is listed as itself, not as an array's members or rest."""
-        return list(self._entries(ref.job_id)) == [ref.job_id]
-
-    def _entries(self, job_id: str) -> Iterator[str]:
-        """A member that is listed speaks for itself; else its array does, for the member may be waiting in it."""
-        if "_" in job_id and job_id in self._by_id:
-            yield job_id
-        else:
-            yield from (entry for entry in self._by_array[_array_of(job_id)] if concerns(entry, job_id))
-
-
-def concerns(listed_id: str, job_id: str) -> bool:
-    """
-    Tell whether a listed id says something about ``job_id``: the job itself, a member of its array, or the array it
-    belongs to (schedulers list the waiting rest of an array as ``5`` or ``5_[2-9]``).
-
-    :param listed_id: an id from a list.
-    :param job_id: the id we look for.
-    """
-    if listed_id == job_id:
         return True
-    array, _, member = job_id.partition("_")
-    if not member or member.startswith("["):
-        return listed_id == array or listed_id.startswith(f"{array}_")
-    return listed_id == array or listed_id.startswith(f"{array}_[")
 
+    def _read_lists(self, since: float) -> None:
+        for user in dict.fromkeys(job.ref.user for job in (*self._open(), *self._unread(since))):
+            self._read_list([job for job in self._jobs if job.ref.user == user], user=user)
 
-def _array_of(job_id: str) -> str:
-    return job_id.partition("_")[0]
+    def _read_details(self) -> None:
+        in_doubt = [job for job in self._open() if self._may_tell_more(job)]
+        for job in sorted(in_doubt, key=lambda job: job.details_asked)[:SINGLE_READS]:
+            try:
+                record, read = read_detail(self._client, job.ref)
+            except ScnetError as error:
+                self._note_failure([job], error, f"the detail of job {job.ref}")
+                if not error.answered:
+                    return
+                continue
+            if record is None:
+                job.details_asked += 1
+                continue
+            is_claimed = job.state.phase is Phase.CLAIMED
+            job.note_detail(record.state, read, record.ended_at)
+            if is_claimed and job.state.phase is Phase.ACTIVE:
+                self._experience.codes_run_ahead = True
+
+    def _may_tell_more(self, job: Progress) -> bool:
+        """A detail without a word has told all it can until the list's code changes."""
+        sighting = self._seen.get(job.ref, Sighting())
+        in_doubt = sighting.is_detailed and not sighting.state.word and sighting.state.phase is not Phase.ACTIVE
+        return in_doubt and job.detail is not UNSEEN
+
+    def _read_history(self) -> None:
+        """What a look shows to go on is not looked for among what has ended."""
+        lives = (Phase.ACTIVE, Phase.INTERRUPTED)
+        jobs = [job for job in self._open() if job.state.phase not in lives or job.ref not in self._seen]
+        if not any(self._is_history_due(job) for job in jobs):
+            return
+        by_ref = {job.ref: job for job in jobs}
+        for refs in group_by(by_ref, "user").values():
+            of_user = [by_ref[ref] for ref in refs]
+            listed = all(job.ref in self._seen and job.state.phase is not Phase.NOT_LISTED for job in of_user)
+            window = RECENTLY if listed else HISTORY_WINDOW
+            began = self._now()
+            by_pages = any(job.is_array for job in of_user)
+            ask = partial(read_history, self._client, refs, window=window, by_pages=by_pages, is_late=self._is_late)
+            evidence = self._attempt(of_user, ask)
+            for job in of_user:
+                self._note_past(job, evidence, began)
+
+    def _note_past(self, job: Progress, evidence: Evidence | None, began: float) -> None:
+        inquiry = self._inquiries[job.ref]
+        inquiry.past_asked_at = began
+        sighting = evidence.sightings.of(job.ref) if evidence else Sighting()
+        if evidence and sighting.state.phase is not Phase.NOT_LISTED:
+            inquiry.past_failures, inquiry.read_at = 0, began
+            job.note_past(sighting, evidence.read, self._absent_for)
+        elif evidence and evidence.read.is_complete:
+            inquiry.past_failures, inquiry.not_past_at = 0, began
+        else:
+            inquiry.past_failures += 1
+
+    def _look_up(self, since: float) -> None:
+        """Ask for jobs alone: what a cut list hides and what a wrong user hides is found only so."""
+        missing = [job for job in self._open() if job.state.phase is Phase.NOT_LISTED]
+        at_its_end = [job for job in missing if self._is_lookup_due(job)]
+        unread = self._unread(since)
+        if len(at_its_end) + len(unread) > SINGLE_READS or any(self._may_be_hidden(job) for job in at_its_end):
+            self._read_list(self._jobs, user=None)
+            unread = self._unread(since)
+            at_its_end = [job for job in missing if self._is_lookup_due(job)]
+        first = [job for job in missing if not self._inquiries[job.ref].lookups]
+        if len(missing) > SINGLE_READS:
+            first = first[: max(0, FIRST_FEW - len(missing) + len(first))]
+        hidden = [job for job in self._open() if self._is_hidden(job)]
+        wanted = dict.fromkeys([*first, *at_its_end, *unread, *hidden])
+        self._ask_alone(wanted)
+
+    def _ask_alone(self, jobs: Iterable[Progress]) -> None:
+        """Those first that were asked for least."""
+        for job in sorted(jobs, key=lambda job: self._inquiries[job.ref].lookups)[:SINGLE_READS]:
+            if not self._look_up_one(job):
+                return
+
+    def _is_hidden(self, job: Progress) -> bool:
+        """Tell whether the lists of this look were no proof for it, and one that has nothing else may be."""
+        sighting = self._seen.get(job.ref, Sighting())
+        return job.ref in self._unproven and sighting.state.phase in (Phase.NOT_LISTED, Phase.CLAIMED, Phase.ENDED)
+
+    def _look_up_one(self, job: Progress) -> bool:
+        """A member of an array may be listed as part of it. Tell whether to go on with the next job."""
+        self._inquiries[job.ref].lookups += 1
+        ids = dict.fromkeys([job.ref.job_id, job.ref.job_id.partition("_")[0]])
+        began = self._now()
+        try:
+            evidence = read_list(self._client, self._scheduler_id, job_ids=list(ids), is_late=self._is_late)
+        except ScnetError as error:
+            self._note_failure([job], error, f"job {job.ref}")
+            return error.answered
+        self._note_list(evidence, [job], (self._scheduler_id, None, job.ref.job_id))
+        return self._now() - began < LAST_LOOK
+
+    def _conclude(self) -> None:
+        """Settle what has stood long enough."""
+        for job in self._open():
+            if job.claim is None or not job.has_stood(self._absent_for):
+                continue
+            if job.claim.phase is Phase.NOT_LISTED:
+                if self._is_gone(job):
+                    self._settle_missing(job)
+            elif self._is_over(job, job.claim):
+                job.settle(Stage.DELETED, job.state)
+
+    def _is_over(self, job: Progress, claim: Claim) -> bool:
+        if claim.phase is Phase.CLAIMED:
+            return not self._experience.codes_run_ahead
+        return job.sent_at > claim.since  # interrupted, and not started again by a delete that came too early
+
+    def _is_gone(self, job: Progress) -> bool:
+        inquiry = self._inquiries[job.ref]
+        end = self._end_of_absence(job)
+        if inquiry.looked_up_at < end or self._may_be_hidden(job):
+            return False
+        if job.past:  # all members that were seen have ended, and no other shows up
+            return not job.going_on
+        has_no_past = inquiry.not_past_at >= end or inquiry.past_failures >= HISTORY_TRIES
+        return has_no_past and bool(job.answered_by) and not job.was_active
+
+    def _settle_missing(self, job: Progress) -> None:
+        if self._missing_ok or job.past:
+            job.settle(Stage.GONE, job.past or job.state)
+        elif self._inquiries[job.ref].past_failures:
+            job.error, job.stage = ScnetError("its history cannot be read (missing_ok=False)"), Stage.MISSING
+        else:
+            job.error = ScnetError("neither listed nor in the history of the last 30 days (missing_ok=False)")
+            job.stage = Stage.MISSING
+
+    # --- what is due -------------------------------------------------------------------------------------------------
+
+    def _is_history_due(self, job: Progress) -> bool:
+        inquiry = self._inquiries[job.ref]
+        asked_at = inquiry.past_asked_at
+        if job.state.phase is Phase.DOUBTFUL and job.ref in self._seen and asked_at < 0:
+            inquiry.past_asked_at = self._began  # it is about to end: the next look may tell
+            return False
+        if self._began - asked_at >= self._absent_for / HISTORY_TRIES:
+            return True
+        if job.state.phase is Phase.CLAIMED and asked_at < job.seen_since:
+            return True
+        return self._has_been_absent(job) and asked_at < self._end_of_absence(job)
+
+    def _is_lookup_due(self, job: Progress) -> bool:
+        return self._has_been_absent(job) and self._inquiries[job.ref].looked_up_at < self._end_of_absence(job)
+
+    def _has_been_absent(self, job: Progress) -> bool:
+        return job.claim is not None and job.claim.phase is Phase.NOT_LISTED and job.has_stood(self._absent_for)
+
+    def _end_of_absence(self, job: Progress) -> float:
+        return job.claim.since + self._absent_for if job.claim else float("inf")
+
+    def _may_be_hidden(self, job: Progress) -> bool:
+        """The service may show us nothing but our own jobs: then only the history can tell of others."""
+        return job.ref.user != self._own_user(job) and not self._experience.shows_others
+
+    def _own_user(self, job: Progress) -> str:
+        return self._attempt([], self._client.own_user) or job.ref.user
+
+    def _is_late(self) -> bool:
+        deadline = self._client.patience.deadline
+        return deadline is not None and self._now() > max(deadline, self._began + LAST_LOOK)
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def _read_list(self, jobs: Sequence[Progress], *, user: str | None) -> None:
+        evidence = self._attempt(
+            jobs, lambda: read_list(self._client, self._scheduler_id, user=user, is_late=self._is_late)
+        )
+        if evidence:
+            self._note_list(evidence, jobs, (self._scheduler_id, user, None))
+
+    def _note_list(self, evidence: Evidence, jobs: Sequence[Progress], key: tuple[str, str | None, str | None]) -> None:
+        """
+        Compare a list with jobs.
+
+        :param key: which list it is: nothing at all is no answer where something was shown before.
+        """
+        if evidence.error:
+            self._note_failure([], evidence.error, "all of a list")
+        self._is_blank |= evidence.is_null and key in self._experience.shown
+        is_blank = evidence.is_null and self._is_blank
+        is_complete = evidence.read.is_complete and evidence.read.gateway == self._known_by and not is_blank
+        read = replace(evidence.read, is_complete=is_complete)
+        if evidence.sightings.owners:
+            self._experience.shown.add(key)
+        own_user = self._own_user(jobs[0])
+        self._experience.shows_others |= bool(evidence.sightings.owners - {"", own_user})
+        for job in jobs:
+            sighting = evidence.sightings.of(job.ref)
+            was_settled = job.stage.is_settled
+            job.note_listed(sighting, read)
+            if was_settled and not job.stage.is_settled:
+                self._log.warning("Job %s goes on after all: %s.", job.ref, job.state)
+            self._seen[job.ref] = sighting
+            self._inquiries[job.ref].read_at = read.began
+            if job.is_whole(read):
+                self._unproven.discard(job.ref)
+            if read.is_complete and sighting.state.phase is Phase.NOT_LISTED and key[1] is None:
+                self._inquiries[job.ref].looked_up_at = read.began
+                job.hint = job.hint or (_FOREIGN if self._may_be_hidden(job) else None)
+
+    def _attempt(self, jobs: Sequence[Progress], ask: Callable[[], T]) -> T | None:
+        try:
+            return ask()
+        except ScnetError as error:
+            self._note_failure(jobs, error, counted(len(jobs), "job") if jobs else "the schedulers")
+            return None
+
+    def _note_failure(self, jobs: Sequence[Progress], error: ScnetError, what: str) -> None:
+        self._log.warning("Could not look at %s: %s", what, error)
+        if isinstance(error, ScnetTransientError) and error.retry_after:
+            self.retry_after = max(self.retry_after, error.retry_after)
+        for job in jobs:
+            if not job.stage.is_settled:
+                job.note_unseen(error)
+
+    def _unread(self, since: float) -> list[Progress]:
+        return [job for job in self._jobs if self._inquiries[job.ref].read_at < since]
+
+    def _open(self) -> list[Progress]:
+        return [job for job in self._jobs if not job.stage.is_settled]
+
+    def _count(self, phase: Phase) -> int:
+        return sum(job.state.phase is phase for job in self._open())

@@ -15,6 +15,9 @@ class DeleteOptions:
     :param verify: wait until every job was seen not to be active any more.
     :param timeout: seconds (or ``timedelta``) after which the jobs that are left are an error.
     :param poll_interval: seconds (or ``timedelta``) between two looks.
+    :param absent_for: seconds (or ``timedelta``) for which what is no proof by itself has to be seen without a break:
+        that SCNet does not list a job, or says in a code that nothing confirms that it ended. It has to be longer than
+        SCNet's lists may lag.
     :param missing_ok: a job that SCNet does not know counts as gone; else it is an error, unless its history knows it.
     :param batch_size: jobs in one request.
     :raises ValueError: naming the argument that cannot be.
@@ -23,12 +26,14 @@ class DeleteOptions:
     verify: bool = True
     timeout: float | timedelta = 300
     poll_interval: float | timedelta = 5
+    absent_for: float | timedelta = 90
     missing_ok: bool = True
     batch_size: int = 50
 
     def __post_init__(self) -> None:
         seconds("timeout", self.timeout)
         seconds("poll_interval", self.poll_interval)
+        seconds("absent_for", self.absent_for)
         if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int) or self.batch_size < 1:
             raise ValueError(f"batch_size={self.batch_size!r}: must be a whole number of jobs, 1 or more.")
 

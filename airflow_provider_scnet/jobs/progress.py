@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import Enum
 
-from airflow_provider_scnet.api.reference import JobRef, is_confirmed
+from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import JobState, Phase
 from airflow_provider_scnet.exceptions import ScnetError, ScnetPermanentError
-from airflow_provider_scnet.jobs.observation import UNCONFIRMED
+from airflow_provider_scnet.jobs.sighting import Read, Sighting
 from airflow_provider_scnet.wording import quote
 
-EFFECT_UNKNOWN = {"10012", "10013", "815005"}
-"""Codes that leave open whether the delete was carried out."""
+UNSEEN = JobState(Phase.DOUBTFUL)
+"""Not looked at yet."""
+MISSED = JobState(Phase.NOT_LISTED, word="not listed, but the list may be incomplete")
+VANISHED = JobState(Phase.NOT_LISTED, word="not listed any more, but its end was not seen")
+KNOWS_NO_SUCH_JOB = "10004"
+"""The one code of a refused delete that speaks of the job itself, and so is an answer about one that is not listed."""
+TRIES = 3
+"""Deletes of just this job that SCNet must refuse, and looks that must miss its scheduler, to be a verdict."""
 
 
 class Stage(Enum):
     """How far the deletion of one job has come."""
 
-    DUE = "a delete has to be sent; none that counts for this job was answered yet"
-    DOUBTED = "a delete was answered, but in a way that proves nothing: it has to be sent again"
+    DUE = "a delete has to be sent at once: none was answered yet, or not in a way that counts"
     CONFIRMED = "SCNet confirmed a delete"
-    CONFIRMED_ONCE = "SCNet confirmed a delete, but not the last one: it has to be sent again, and no refusal counts"
     REFUSED = "SCNet refuses a delete of just this job"
-    HOPELESS = "refused, and seen to go on: neither sending nor waiting helps"
-    DELETED = "seen to have ended"
-    GONE = "surely not there"
+    HOPELESS = "refused again and again, and seen to go on: neither sending nor waiting helps"
+    MISSING = "surely not there, although it must have been (missing_ok=False)"
+    DELETED = "listed, and seen to have ended"
+    GONE = "not listed, and surely not running"
     ACCEPTED = "believed, for nobody was to look"
 
     @property
@@ -34,19 +40,22 @@ class Stage(Enum):
         return self in (Stage.DELETED, Stage.GONE, Stage.ACCEPTED)
 
     @property
-    def is_to_be_sent(self) -> bool:
-        """Whether a delete is to be sent at once, not only with every third look."""
-        return self in (Stage.DUE, Stage.DOUBTED, Stage.CONFIRMED_ONCE, Stage.REFUSED)
+    def is_final(self) -> bool:
+        """Whether nothing that is still to be done can help."""
+        return self.is_settled or self in (Stage.HOPELESS, Stage.MISSING)
 
-    @property
-    def was_answered(self) -> bool:
-        """Whether SCNet has answered a delete that named it; an error counts only if the request was for it alone."""
-        return self not in (Stage.DUE, Stage.DELETED, Stage.GONE, Stage.ACCEPTED)
 
-    @property
-    def was_confirmed(self) -> bool:
-        """Whether SCNet has ever confirmed a delete of it."""
-        return self in (Stage.CONFIRMED, Stage.CONFIRMED_ONCE)
+@dataclass(frozen=True)
+class Claim:
+    """
+    What has been said of a job without a break. Time is the proof where there is no word.
+
+    :param since: since when, in seconds that only grow.
+    """
+
+    phase: Phase
+    status: str
+    since: float
 
 
 @dataclass(eq=False)
@@ -55,41 +64,82 @@ class Progress:
     What is known of one job while its deletion is under way.
 
     :param batch_size: jobs in one request.
+    :param state: what it was last seen as.
+    :param seen_since: since when it was seen in that phase, in complete lists or not.
+    :param error: why the last delete did not do it, as far as SCNet says.
+    :param unseen: why the last look did not see it.
     :param sends: how many delete requests have named it.
+    :param sent_at: when the last one was sent.
+    :param answered_by: the gateway that answered a delete of this very job; empty if none has.
+    :param is_confirmed: SCNet has confirmed a delete, which no refusal takes back: it may be on its way out.
+    :param refusals: how often it alone was refused.
+    :param was_active: some look has shown it active, so that only a known end will do.
+    :param is_array: some look has shown members of it, so that others may be hidden.
+    :param going_on: entries of it that were seen to go on, and not to end since.
+    :param claimed: entries of it that have ended, says a code, in the last list that was complete.
     """
 
     ref: JobRef
     batch_size: int
     batch_limit: int = field(init=False)  # a batch that was refused is sent again in halves
     stage: Stage = Stage.DUE
-    state: JobState = UNCONFIRMED
+    state: JobState = UNSEEN
+    seen_since: float = float("-inf")
     error: ScnetError | None = None
+    unseen: ScnetError | None = None
     sends: int = 0
-    absent_at_wait: int | None = None  # how many waits there were when a look first missed it
-    is_hidden: bool = False  # SCNet refused the last look that it answered
+    sent_at: float = float("-inf")
+    answered_by: str = ""
+    is_confirmed: bool = False
+    refusals: int = 0
+    elsewhere: int = 0  # looks in a row at which the gateway did not name its scheduler
+    was_active: bool = False
+    is_array: bool = False
+    going_on: frozenset[str] = frozenset()
+    claimed: frozenset[str] | None = None
+    claim: Claim | None = None
+    stood: float = 0.0  # seconds for which the claim has been seen to stand
+    detail: JobState | None = None  # the word in its detail, asked since the list's code last changed
+    details_asked: int = 0  # likewise
+    past: JobState | None = None  # what the history says of the members it knows
+    hint: JobState | None = None  # what the reader should know of a job that is not listed
 
     def __post_init__(self) -> None:
         self.batch_limit = self.batch_size
 
     @property
-    def is_hopeless(self) -> bool:
-        """Whether nothing that is still to be done can help: SCNet refuses to delete it, or to show it."""
-        return self.is_hidden or self.stage is Stage.HOPELESS
+    def last_seen(self) -> JobState:
+        """What to show of it."""
+        is_missed = self.state is UNSEEN or self.state.phase is Phase.NOT_LISTED
+        return self.hint if self.hint and is_missed else self.state
 
-    def note_answer(self, text: str) -> None:
+    @property
+    def last_error(self) -> ScnetError | None:
+        """What to show with it; what SCNet says of the delete tells more than that a look failed."""
+        return self.error if self.stage in (Stage.REFUSED, Stage.HOPELESS) else self.unseen or self.error
+
+    # --- what SCNet answers to a delete ------------------------------------------------------------------------------
+
+    def note_sent(self, now: float) -> None:
+        """Take down that a delete names it."""
+        self.sends, self.sent_at = self.sends + 1, now
+
+    def note_confirmed(self, gateway: str) -> None:
+        """Take down that SCNet confirmed a delete of it."""
+        self.stage, self.error, self.batch_limit, self.refusals = Stage.CONFIRMED, None, self.batch_size, 0
+        self.is_confirmed = True
+        self._note_answered(gateway)
+
+    def note_not_confirmed(self, text: str) -> None:
         """
-        Take down that a delete was answered with code "0".
+        Take down that a delete was answered with code "0", but without naming it.
 
         :param text: SCNet's sentence about the job's scheduler.
         """
-        self.error, self.batch_limit = None, self.batch_size
-        if is_confirmed(self.ref, text):
-            self.stage = Stage.CONFIRMED
-            return
+        self.stage, self.batch_limit = Stage.DUE, self.batch_size
         self.error = ScnetError(f'code "0", but SCNet did not confirm this job; it said: {quote(text)!r}')
-        self.stage = Stage.CONFIRMED_ONCE if self.stage.was_confirmed else Stage.DOUBTED
 
-    def note_failure(self, error: ScnetError, *, batch: int) -> None:
+    def note_failure(self, error: ScnetError, gateway: str, *, batch: int) -> None:
         """
         Take down that a delete failed. What was said to a batch may be about another job of it.
 
@@ -98,73 +148,199 @@ class Progress:
         self.error = error
         if error.answered:
             self.batch_limit = max(1, batch // 2)
-        spoke_of_this_job = error.answered and batch == 1 and error.code not in EFFECT_UNKNOWN
-        if self.stage.was_confirmed:
-            self.stage = Stage.CONFIRMED_ONCE
-        elif spoke_of_this_job:
-            self.stage = Stage.REFUSED if isinstance(error, ScnetPermanentError) else Stage.DOUBTED
-        elif self.stage is Stage.REFUSED:
-            self.stage = Stage.DOUBTED
-
-    def note_listed(self, state: JobState, wait: int) -> None:
-        """
-        Take down what a user's list says.
-
-        :param state: what the job is listed as, or ``NOT_LISTED``.
-        :param wait: how many waits there were before this look.
-        """
-        self.state, self.is_hidden = state, False
-        if state.phase is not Phase.NOT_LISTED:
-            self.absent_at_wait = None
-        elif self.absent_at_wait is None:
-            self.absent_at_wait = wait
-        # COMPLETING is the way out: SCNet may refuse to delete such a job, and waiting is all it takes.
-        goes_on = state.phase is Phase.ACTIVE and state.word != "COMPLETING"
-        if state.phase is Phase.ENDED:
-            self.stage = Stage.DELETED
-        elif self.stage in (Stage.REFUSED, Stage.HOPELESS):
-            self.stage = Stage.HOPELESS if goes_on else Stage.REFUSED
-
-    def is_absent_again(self, wait: int) -> bool:
-        """
-        Tell whether two looks with a wait between them missed it: a job that was submitted a moment ago may not be
-        listed yet.
-
-        :param wait: how many waits there were before this look.
-        """
-        return not self.stage.is_settled and self.absent_at_wait is not None and self.absent_at_wait < wait
-
-    def note_absent(self, state: JobState) -> None:
-        """
-        Call a job gone only if it is surely absent, and SCNet has answered a delete of it.
-
-        :param state: what a look at everybody's jobs says; ``UNCONFIRMED`` if it says nothing.
-        """
-        if state is UNCONFIRMED:
+        if batch > 1 or not error.answered or not isinstance(error, ScnetPermanentError):
+            self.stage = Stage.DUE
             return
-        self.state = state
-        if state.phase is Phase.ENDED:
-            self.stage = Stage.DELETED
-        elif state.phase is Phase.NOT_LISTED and self.stage.was_answered:
-            self.stage = Stage.GONE
-
-    def note_unseen(self, error: ScnetError) -> None:
-        """Take down that a look failed."""
-        if self.stage not in (Stage.REFUSED, Stage.HOPELESS):  # what SCNet says of the delete tells more
-            self.error = error
-        self.is_hidden |= isinstance(error, ScnetPermanentError)
-
-    def note_missing(self, error: ScnetError) -> None:
-        """
-        Take back that a job is gone.
-
-        :param error: why that is not enough.
-        """
-        self.stage, self.error = Stage.DOUBTED, error
+        self.refusals += 1
+        self.stage = Stage.CONFIRMED if self.is_confirmed else Stage.REFUSED
+        if error.code == KNOWS_NO_SUCH_JOB:
+            self._note_answered(gateway)
 
     def believe(self) -> None:
         """Take SCNet's word for it, without a look."""
         if self.stage is Stage.CONFIRMED:
             self.stage = Stage.ACCEPTED
-        elif self.stage is Stage.REFUSED:
+        elif self.stage is Stage.REFUSED and self.refusals >= TRIES:
             self.stage = Stage.HOPELESS
+
+    # --- what looks say ----------------------------------------------------------------------------------------------
+
+    def note_listed(self, sighting: Sighting, read: Read) -> None:
+        """
+        Take down what a live list says.
+
+        :param sighting: what its entries say of the job.
+        """
+        state = self._with_the_details_word(sighting.state)
+        self.elsewhere, self.unseen = 0, None
+        self.is_array |= sighting.has_members
+        self.going_on = (self.going_on | sighting.going_on) - sighting.ended
+        is_whole = self.is_whole(read)
+        self.claimed = sighting.claimed if is_whole else None
+        if state.phase in (Phase.ACTIVE, Phase.DOUBTFUL):
+            self._note_going_on(state, read)
+        elif not self._is_evidence(read):
+            return
+        elif state.phase is Phase.ENDED:
+            if not self.is_array or (is_whole and not self.going_on):
+                self.settle(Stage.DELETED, state)
+        elif state.phase is Phase.INTERRUPTED or is_whole:
+            self._note_claim(state, read, sighting.ended_at)
+        elif state.phase is Phase.CLAIMED:
+            self._see(state, read)
+            if self.claim and self.claim.phase is not Phase.CLAIMED:
+                self.claim = None
+        elif state.phase is Phase.NOT_LISTED:
+            self.hint = self.hint or MISSED
+
+    def is_whole(self, read: Read) -> bool:
+        """
+        Tell whether nothing of the job can be missing in what was read.
+
+        :param read: as it was asked for.
+        """
+        return read.is_complete and (read.is_alone or not self.is_array)
+
+    def note_detail(self, state: JobState, read: Read, ended_at: datetime | None) -> None:
+        """
+        Take down what the job's own detail says of a job that is listed.
+
+        :param state: whose word outranks the list's code.
+        :param ended_at: when it ended, says the detail.
+        """
+        self.details_asked += 1
+        self.detail = state if state.word else UNSEEN
+        if not state.word:
+            return
+        if state.phase in (Phase.ACTIVE, Phase.DOUBTFUL):
+            self._note_going_on(state, read)
+        elif self._is_evidence(read):
+            if state.phase is Phase.ENDED:
+                self.settle(Stage.DELETED, state)
+            else:
+                self._note_claim(state, read, ended_at)
+
+    def note_past(self, sighting: Sighting, read: Read, absent_for: float) -> None:
+        """
+        Take down what the history says. Members of an array prove nothing of those that are not in it yet.
+
+        :param absent_for: seconds after which an interrupted job is not started again.
+        """
+        state = sighting.state
+        age = read.wall_clock - sighting.ended_at.timestamp() if sighting.ended_at else 0.0
+        is_over = state.phase is Phase.ENDED or (state.phase is Phase.INTERRUPTED and age >= absent_for)
+        if not is_over or not self._is_evidence(read):
+            return
+        self.is_array |= sighting.has_members
+        self.going_on -= sighting.ended
+        if not self.is_array or (self.claimed and self.claimed <= sighting.ended and not self.going_on):
+            self.settle_as_past(state)
+        else:
+            self.past = state
+
+    def settle_as_past(self, state: JobState) -> None:
+        """
+        Take down that its end is known.
+
+        :param state: what the history says.
+        """
+        is_listed = self.state is not UNSEEN and self.state.phase is not Phase.NOT_LISTED
+        self.settle(Stage.DELETED if is_listed else Stage.GONE, state)
+
+    def note_unseen(self, error: ScnetError) -> None:
+        """Take down that a look failed. It is no verdict."""
+        self.unseen = error
+
+    def note_elsewhere(self, error: ScnetError) -> None:
+        """
+        Take down that the gateway does not name its scheduler.
+
+        :param error: which says so.
+        """
+        self.elsewhere += 1
+        self.error = error
+        if self.elsewhere >= TRIES and not self.stage.is_settled:
+            self.stage = Stage.HOPELESS
+
+    def settle(self, stage: Stage, state: JobState) -> None:
+        """
+        Take down that it is no concern any more; what is read later may still prove that wrong.
+
+        :param state: what it was last seen as.
+        """
+        if not self.stage.is_settled:
+            # Every job is named in a delete, whatever a look says of it.
+            self.stage, self.state = stage if self.sends else self.stage, state
+
+    def has_stood(self, seconds: float) -> bool:
+        """Tell whether what is said of it has been said for so long, without a break."""
+        return self.claim is not None and self.stood >= seconds
+
+    def is_due(self, gateway: str) -> bool:
+        """
+        Tell whether a delete is to be sent at once, not only with every third look.
+
+        :param gateway: the one in use; what another has answered does not count here.
+        """
+        interrupted_since = self.claim is not None and self.claim.phase is Phase.INTERRUPTED and self.claim.since
+        return (
+            self.stage is Stage.DUE
+            or (self.stage is Stage.REFUSED and self.refusals < TRIES)
+            or self.answered_by not in ("", gateway)
+            or (interrupted_since is not False and self.sent_at < interrupted_since)
+        )
+
+    def _note_answered(self, gateway: str) -> None:
+        if self.answered_by not in ("", gateway):
+            self.claim = None  # what the other gateway has said proves nothing
+        self.answered_by = gateway
+
+    def _see(self, state: JobState, read: Read) -> None:
+        if self.stage.is_settled:
+            return
+        if state.phase is not self.state.phase:
+            self.seen_since = read.ended
+        self.state = state
+
+    def _note_going_on(self, state: JobState, read: Read) -> None:
+        if self.stage.is_settled:
+            if state.phase is not Phase.ACTIVE:
+                return  # there is a proof, and this is none
+            self.stage = Stage.DUE
+        elif self.claim and self.claim.phase is Phase.NOT_LISTED:
+            self.stage = Stage.DUE  # it was deleted before SCNet knew it
+        self._see(state, read)
+        self.was_active, self.claim, self.stood = True, None, 0.0
+        self.hint = state if state.owner not in ("", self.ref.user) else VANISHED
+        # COMPLETING is the way out: SCNet may refuse to delete such a job, and waiting is all it takes.
+        goes_on = state.phase is Phase.ACTIVE and state.word != "COMPLETING"
+        if self.stage in (Stage.REFUSED, Stage.HOPELESS) and not self.elsewhere:
+            self.stage = Stage.HOPELESS if goes_on and self.refusals >= TRIES else Stage.REFUSED
+
+    def _note_claim(self, state: JobState, read: Read, ended_at: datetime | None) -> None:
+        if self.stage.is_settled:
+            was_interrupted = self.claim is not None and self.claim.phase is Phase.INTERRUPTED
+            if state.phase is not Phase.INTERRUPTED or was_interrupted:
+                return
+            self.stage = Stage.DUE
+        if self.claim is None or (self.claim.phase, self.claim.status) != (state.phase, state.status):
+            self.claim = Claim(state.phase, state.status, since=read.ended)
+        if state.phase is Phase.INTERRUPTED and ended_at:
+            self.claim = replace(self.claim, since=read.ended - max(0.0, read.wall_clock - ended_at.timestamp()))
+        self._see(state, read)
+        self.stood = max(0.0, read.began - self.claim.since)
+        if self.stage is Stage.HOPELESS:
+            self.stage = Stage.REFUSED
+
+    def _is_evidence(self, read: Read) -> bool:
+        """Another gateway than the one that answered the delete may know nothing of the job."""
+        return bool(read.gateway) and self.answered_by in ("", read.gateway)
+
+    def _with_the_details_word(self, listed: JobState) -> JobState:
+        """A list's code says no more than the word that was read since it last changed."""
+        if listed.status != self.state.status or listed.word:
+            self.detail, self.details_asked = None, 0
+        known = self.detail
+        if known and known.phase is Phase.INTERRUPTED and listed.phase in (Phase.CLAIMED, Phase.DOUBTFUL):
+            return known
+        return listed

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from airflow_provider_scnet.api.reference import JobRef, to_wire
 from airflow_provider_scnet.api.states import JobState
 from airflow_provider_scnet.exceptions import ScnetError
+from airflow_provider_scnet.wording import counted
 
 NAMED_JOBS = 20
 """Jobs that are given a line of their own in a message."""
@@ -35,8 +36,8 @@ class DeletionReport:
     """
     What became of the jobs, in the order they were given.
 
-    :param deleted: seen to have ended after the request.
-    :param gone: SCNet does not know the job (any more).
+    :param deleted: seen in the live list, and seen to have ended.
+    :param gone: not in the live list (any more): its end is in the history, or SCNet knows nothing of it.
     :param accepted: SCNet accepted the request; nobody looked (``verify=False``).
     :param left: not known to have ended; empty unless the deletion raised an error.
     """
@@ -66,18 +67,19 @@ class DeletionReport:
 
 def account_of_left(report: DeletionReport, total: int, elapsed: float, *, advice: str) -> str:
     """
-    Write the message of an error about jobs that are left: every one is named, the first with state and reason.
+    Write the message of an error about jobs that are left. Its first line alone says how many and what to do; every one
+    is named, the first with state and reason.
 
     :param total: how many jobs were to be deleted.
     :param elapsed: seconds the deletion took.
     :param advice: what the reader should do.
     """
     left = report.left
+    are = f"of {counted(total, 'job')} {'is' if len(left) == 1 else 'are'}"
     lines = [
-        f"{len(left)} of {total} jobs are not known to have ended after {elapsed:.0f} s ({report}):",
+        f"{len(left)} {are} not known to have ended after {elapsed:.0f} s ({report}) and may burn core-hours. {advice}",
         *(f"  {job}" for job in left[:NAMED_JOBS]),
     ]
     if len(left) > NAMED_JOBS:
         lines.append(f"  and {len(left) - NAMED_JOBS} more: {to_wire(job.ref for job in left[NAMED_JOBS:])}")
-    lines.append(f"They may still be running and burn core-hours. {advice}")
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import timedelta
@@ -13,6 +14,8 @@ from airflow_provider_scnet.jobs.options import DeleteOptions
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_scnet.hooks.scnet import ScnetHook
 
 
 class ScnetDeleteJobsOperator(BaseOperator):
@@ -32,6 +35,8 @@ class ScnetDeleteJobsOperator(BaseOperator):
     :param verify: look until the jobs ended. ``False`` believes an accepted request: a job may go on running.
     :param timeout: seconds or ``timedelta`` until jobs that are left become an error.
     :param poll_interval: seconds or ``timedelta`` between two looks.
+    :param absent_for: seconds or ``timedelta`` for which SCNet must not list a job that it does not know, or say in a
+        code that nothing confirms that a job ended.
     :param missing_ok: whether a job that SCNet does not know counts as gone.
     :param batch_size: jobs in one request.
     :raises ValueError: at DAG parsing, for a number that cannot be.
@@ -52,6 +57,7 @@ class ScnetDeleteJobsOperator(BaseOperator):
         verify: bool = DeleteOptions.verify,
         timeout: float | timedelta = DeleteOptions.timeout,
         poll_interval: float | timedelta = DeleteOptions.poll_interval,
+        absent_for: float | timedelta = DeleteOptions.absent_for,
         missing_ok: bool = DeleteOptions.missing_ok,
         batch_size: int = DeleteOptions.batch_size,
         **kwargs: Any,
@@ -64,18 +70,27 @@ class ScnetDeleteJobsOperator(BaseOperator):
         self.verify = verify
         self.timeout = timeout
         self.poll_interval = poll_interval
+        self.absent_for = absent_for
         self.missing_ok = missing_ok
         self.batch_size = batch_size
+        self._hook: ScnetHook | None = None
         DeleteOptions(**self._options())
 
     def execute(self, context: Context) -> dict[str, list[str]]:
         """Delete the jobs; see the class."""
         from airflow_provider_scnet.hooks.scnet import ScnetHook  # with requests: not at every DAG parse
 
-        report = ScnetHook(self.scnet_conn_id).delete_jobs(
-            self.jobs, scheduler_id=self.scheduler_id, user=self.user, **self._options()
-        )
-        return report.as_xcom()
+        self._hook = hook = ScnetHook(self.scnet_conn_id)
+        refs = hook.parse_jobs(self.jobs, scheduler_id=self.scheduler_id, user=self.user)
+        if not refs:  # what a teardown is not told of goes on running
+            self.log.log(logging.WARNING if self.is_teardown else logging.INFO, "No jobs to delete.")
+            return {"deleted": [], "gone": [], "accepted": []}
+        return hook.delete_jobs(refs, **self._options()).as_xcom()
+
+    def on_kill(self) -> None:
+        """End the running deletion at once, so that its log still tells which jobs are left."""
+        if self._hook:
+            self._hook.stop()
 
     def _options(self) -> dict[str, Any]:
         return {option.name: getattr(self, option.name) for option in fields(DeleteOptions)}

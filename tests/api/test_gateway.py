@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -9,7 +10,7 @@ import pytest
 import requests_mock
 
 from airflow_provider_scnet.api.credentials import TokenSource
-from airflow_provider_scnet.api.gateway import PAGE_SIZE, ScnetClient
+from airflow_provider_scnet.api.gateway import DOCUMENTED_PAGE_SIZE, PAGE_SIZE, JobListing, ScnetClient
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.tokens import Token
 from airflow_provider_scnet.api.transport import Transport
@@ -22,7 +23,7 @@ from airflow_provider_scnet.exceptions import (
 )
 from airflow_provider_scnet.jobs.parsing import parse_jobs
 from airflow_provider_scnet.testing import ScnetEmulator
-from tests.conftest import SCHEDULER, SECOND_SCHEDULER
+from tests.conftest import SCHEDULER, SECOND_SCHEDULER, VirtualPatience
 
 BASE = "https://hpc.example:65051/hpc"
 JOBS = f"{BASE}/openapi/v2/jobs"
@@ -41,6 +42,7 @@ class FixedToken(TokenSource):
 
     def __init__(self, token: str = TOKEN) -> None:
         self._token = Token.read(token)
+        self.patience = VirtualPatience()
 
     def token(self) -> Token:
         return self._token
@@ -58,7 +60,7 @@ class FixedToken(TokenSource):
 @pytest.fixture
 def direct() -> ScnetClient:
     """A client for an address where only `wire` answers."""
-    return ScnetClient([BASE], FixedToken(), Transport(sleep=lambda _: None))
+    return ScnetClient([BASE], FixedToken(), Transport(patience=VirtualPatience()))
 
 
 def success(data: Any) -> dict[str, Any]:
@@ -152,6 +154,12 @@ def test_wire_of_the_list(scnet: ScnetEmulator, client: ScnetClient) -> None:
     assert filtered.query == {**plain.query, "strJobOwner": "a b", "strJobId": "5_1"}
 
 
+def past_jobs(scnet: ScnetEmulator, client: ScnetClient, **options: Any) -> JobListing:
+    now = datetime.fromtimestamp(scnet.clock.now(), UTC)
+    day = timedelta(days=1)
+    return client.list_history(SCHEDULER, user=scnet.user, since=now - day, until=now + day, **options)
+
+
 @pytest.mark.parametrize(
     ("answers", "listed", "complete"),
     [
@@ -159,15 +167,15 @@ def test_wire_of_the_list(scnet: ScnetEmulator, client: ScnetClient) -> None:
         pytest.param([page(0)], "", True, id="empty"),
         pytest.param([{"total": 0, "list": None}], "", True, id="empty, list null"),
         pytest.param([{"total": 0}], "", True, id="empty, no list"),
-        pytest.param([None], "", False, id="null"),
+        pytest.param([None], "", True, id="null"),
         pytest.param([{}], "", False, id="empty object"),
         pytest.param([page(2, "1", "2"), None], "12", True, id="null after the last record"),
         pytest.param([page(2, "1", "2"), {}], "12", True, id="empty object after the last record"),
         pytest.param([page(3, "1", "2"), None], "12", False, id="null too early"),
         pytest.param([page("2", 1, 2), page(" 2 ")], "12", True, id="total as text, ids as numbers"),
         pytest.param([page(5, "1", "2"), page(5)], "12", False, id="total too high"),
-        pytest.param([page(1, "1", "2"), page(1)], "12", True, id="total too low"),
-        pytest.param([page(0, "1", "2"), page(0, "3"), page(0)], "123", True, id="total 0"),
+        pytest.param([page(1, "1", "2"), page(1)], "12", False, id="total too low"),
+        pytest.param([page(0, "1", "2"), page(0, "3"), page(0)], "123", False, id="total 0"),
         pytest.param([page(None, "1"), page(None)], "1", False, id="total null"),
         pytest.param([page("many", "1"), page("many")], "1", False, id="total a word"),
         pytest.param([page(-1, "1"), page(-1)], "1", False, id="total negative"),
@@ -176,7 +184,7 @@ def test_wire_of_the_list(scnet: ScnetEmulator, client: ScnetClient) -> None:
         pytest.param([{"list": page(0, "1")["list"]}, {"list": []}], "1", False, id="no total"),
         pytest.param([page(0, "1", "2")["list"], []], "12", False, id="bare array"),
         pytest.param([page(4, "1", "2"), page(4, "3", "4"), page(4)], "1234", True, id="capped pages"),
-        pytest.param([page(4, "1", "2"), page(4, "2", "3"), page(4, "4"), page(4)], "1234", True, id="overlap"),
+        pytest.param([page(4, "1", "2"), page(4, "2", "3"), page(4, "4"), page(4)], "123", False, id="overlap"),
         pytest.param([page(2, "1", "2")], "12", True, id="start ignored, whole"),
         pytest.param([page(9, "1", "2")], "12", False, id="start ignored, part"),
         pytest.param([page(2, "1", None), page(2)], "1", False, id="record without an id"),
@@ -184,7 +192,7 @@ def test_wire_of_the_list(scnet: ScnetEmulator, client: ScnetClient) -> None:
         pytest.param([page(1, " 1 ", "1", 1), page(1)], "1", True, id="the same job three times"),
         # 1 leaves the list after the first page, so 3 moves up and is on none.
         pytest.param([page(3, "1", "2"), page(2)], "12", False, id="list that shrinks"),
-        pytest.param([page(2, "2", "1"), page(3, "1", "0"), page(3)], "210", True, id="list that grows"),
+        pytest.param([page(2, "2", "1"), page(3, "1", "0"), page(3)], "21", True, id="list that grows"),
     ],
 )
 def test_listing(
@@ -194,6 +202,7 @@ def test_listing(
     listing = direct.list_jobs("1")
     assert [job_id.strip() for job_id in ids(listing.records)] == list(listed)
     assert listing.complete is complete
+    assert listing.is_null is (answers == [None])
 
 
 @pytest.mark.parametrize("data", ["jobs", 5, True, {"list": "jobs"}, {"list": {"jobId": "1"}}, {"list": 0}])
@@ -224,7 +233,69 @@ def test_list_is_read_to_its_end(
     scnet.add_job(scheduler_id=SECOND_SCHEDULER)
     listing = client.list_jobs(SCHEDULER)
     assert ids(listing.records) == jobs
-    assert listing.complete
+    # A total that is less than what came tells nothing.
+    assert listing.complete is ("total_lie" not in behaviour or not jobs)
+    assert listing.gateway == client.base_url
+
+
+@pytest.mark.parametrize(("number", "requests"), [(1, 1), (24, 1), (25, 2), (PAGE_SIZE, 2), (PAGE_SIZE + 1, 2)])
+def test_short_page_that_reaches_the_total_is_the_last(
+    scnet: ScnetEmulator, client: ScnetClient, number: int, requests: int
+) -> None:
+    for _ in range(number):
+        scnet.add_job()
+    assert client.list_jobs(SCHEDULER).complete
+    assert scnet.calls == {"list": requests}
+
+
+@pytest.mark.parametrize("call", ["list", "history"])
+def test_page_size_that_is_refused(scnet: ScnetEmulator, client: ScnetClient, call: str) -> None:
+    scnet.largest_limit = DOCUMENTED_PAGE_SIZE
+    for _ in range(30):
+        scnet.add_job("COMPLETED")
+    for _ in range(2):
+        listing = client.list_jobs(SCHEDULER) if call == "list" else past_jobs(scnet, client)
+        assert (len(listing.records), listing.complete) == (30, True)
+    assert [request.query["limit"] for request in scnet.requests] == ["100", "25", "25", "25", "25"]
+
+
+def test_refusal_that_is_not_about_the_page_size(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    scnet.fail("list", code="10004", times=2)
+    with pytest.raises(ScnetPermanentError, match="10004"):
+        client.list_jobs(SCHEDULER)
+    client.list_jobs(SCHEDULER)
+    assert [request.query["limit"] for request in scnet.requests] == ["100", "25", "100"]
+
+
+@pytest.mark.parametrize("call", ["list", "history"])
+def test_list_that_fails_in_the_middle_is_no_complete_one(scnet: ScnetEmulator, client: ScnetClient, call: str) -> None:
+    for _ in range(PAGE_SIZE + 1):
+        scnet.add_job("COMPLETED")
+    scnet.fail(call, code="10003", after=1)
+    listing = client.list_jobs(SCHEDULER) if call == "list" else past_jobs(scnet, client)
+    assert (len(listing.records), listing.complete) == (PAGE_SIZE, False)
+    assert listing.error is not None
+    assert listing.error.code == "10003"
+
+
+def test_list_that_never_ends_is_left_when_it_is_late(wire: requests_mock.Mocker, direct: ScnetClient) -> None:
+    count = itertools.count()
+    wire.get(JOBS, json=lambda request, context: {"code": "0", "data": page(9**9, *(next(count) for _ in range(100)))})
+    late = iter([False, False, True])
+    listing = direct.list_jobs("1", is_late=lambda: next(late))
+    assert (len(listing.records), listing.complete) == (300, False)
+
+
+def test_list_that_two_gateways_answered_proves_nothing(scnet: ScnetEmulator) -> None:
+    for _ in range(PAGE_SIZE + 1):
+        scnet.add_job()
+    with ScnetEmulator() as other:
+        gateways = [f"{scnet.url}/hpc", f"{other.url}/hpc"]
+        client = ScnetClient(gateways, FixedToken(scnet.token), Transport(patience=VirtualPatience()))
+        scnet.fail("list", status=503, after=1)
+        other.fail("list", code="0", data={"total": PAGE_SIZE, "list": []})
+        listing = client.list_jobs(SCHEDULER)
+    assert (listing.complete, listing.gateway) == (False, "")
 
 
 @pytest.mark.parametrize("number", [1, 30, PAGE_SIZE])
@@ -300,7 +371,7 @@ def test_what_is_no_detail_is_no_unknown_job(wire: requests_mock.Mocker, direct:
 def test_wire_of_the_history(
     *, scnet: ScnetEmulator, client: ScnetClient, since: datetime, until: datetime, start: str, end: str
 ) -> None:
-    assert list(client.iter_history(SCHEDULER, user="u", since=since, until=until)) == []
+    assert client.list_history(SCHEDULER, user="u", since=since, until=until).records == []
     (request,) = scnet.requests
     assert (request.method, request.path) == ("GET", "/hpc/openapi/v2/historyjobs")
     assert request.query == {
@@ -321,25 +392,20 @@ def test_history(scnet: ScnetEmulator, client: ScnetClient) -> None:
     jobs = [scnet.add_job("COMPLETED", ended_ago=60 * n).job_id for n in range(250)]
     scnet.add_job("COMPLETED", user="other")
     scnet.add_job()
-    now = datetime.fromtimestamp(scnet.clock.now(), UTC)
-    history = client.iter_history(
-        SCHEDULER, user=scnet.user, since=now - timedelta(days=1), until=now + timedelta(days=1)
-    )
-    first = next(history)
-    assert first.job_id == jobs[-1]
+    assert ids(past_jobs(scnet, client).records) == jobs[::-1]
+    assert all(record.past for record in past_jobs(scnet, client).records)
+
+
+def test_history_of_one_job(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    jobs = [scnet.add_job("COMPLETED", ended_ago=60).job_id for _ in range(250)]
+    assert ids(past_jobs(scnet, client, job_id=jobs[7]).records) == [jobs[7]]
     assert scnet.calls == {"history": 1}
-    assert ids(history) == jobs[-2::-1]
 
 
-def test_error_in_the_middle_of_the_history(scnet: ScnetEmulator, client: ScnetClient) -> None:
-    for _ in range(PAGE_SIZE + 1):
-        scnet.add_job("COMPLETED")
-    now = datetime.fromtimestamp(scnet.clock.now(), UTC)
-    scnet.fail("history", code="10003", after=1)
-    history = client.iter_history(SCHEDULER, user=scnet.user, since=now - timedelta(days=1), until=now)
-    with pytest.raises(ScnetPermanentError, match="10003"):
-        list(history)
-    assert scnet.calls == {"history": 2}
+def test_history_is_read_until_all_that_is_wanted_was_found(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    jobs = [scnet.add_job("COMPLETED", ended_ago=60).job_id for _ in range(250)]
+    assert len(past_jobs(scnet, client, wanted=jobs[-10:]).records) == PAGE_SIZE
+    assert scnet.calls == {"history": 1}
 
 
 # --- schedulers --------------------------------------------------------------------------------------------------
@@ -467,7 +533,7 @@ CALLS: dict[str, Callable[[ScnetClient], Any]] = {
     "clusters": lambda client: client.list_schedulers(),
     "list": lambda client: client.list_jobs(SCHEDULER),
     "detail": lambda client: client.get_job("1"),
-    "history": lambda client: list(client.iter_history(SCHEDULER, user="u", since=SINCE, until=UNTIL)),
+    "history": lambda client: client.list_history(SCHEDULER, user="u", since=SINCE, until=UNTIL),
     "delete": lambda client: client.delete_jobs(parse_jobs("1,u:2:")),
     "submit": lambda client: client.submit_job(SCHEDULER, PARAMETERS),
 }
@@ -494,7 +560,9 @@ def test_next_gateway_where_one_cannot_be_connected_to(scnet: ScnetEmulator, cal
         closed = f"{stopped.url}/hpc"
     scnet.fail(call, code="0", data=[] if call == "clusters" else {} if call != "submit" else "1", times=None)
     waits: list[float] = []
-    client = ScnetClient([closed, f"{scnet.url}/hpc"], FixedToken(scnet.token), Transport(sleep=waits.append))
+    client = ScnetClient(
+        [closed, f"{scnet.url}/hpc"], FixedToken(scnet.token), Transport(patience=VirtualPatience(pauses=waits))
+    )
     CALLS[call](client)
     assert client.base_url == f"{scnet.url}/hpc"
     assert (scnet.calls, waits) == ({call: 1}, [])
@@ -516,5 +584,72 @@ def test_no_gateway_can_be_connected_to(scnet: ScnetEmulator) -> None:
     scnet.stop()
     waits: list[float] = []
     with pytest.raises(ScnetTransientError, match="nothing answers"):
-        ScnetClient(urls, FixedToken(), Transport(sleep=waits.append)).list_schedulers()
+        ScnetClient(urls, FixedToken(), Transport(patience=VirtualPatience(pauses=waits))).list_schedulers()
     assert len(waits) == 3
+
+
+# --- schedulers, attempts and lost submissions ----------------------------------------------------------------------
+
+
+def test_schedulers_are_asked_for_once(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    assert SCHEDULER in client.known_schedulers()
+    assert client.known_schedulers() == client.known_schedulers()
+    assert scnet.calls == {"clusters": 1}
+
+
+def test_gateway_without_schedulers_is_asked_again(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    scnet.fail("clusters", code="0", data=[])
+    assert client.known_schedulers() == {}
+    assert SCHEDULER in client.known_schedulers()
+
+
+def test_another_gateway_is_asked_for_its_own_schedulers(scnet: ScnetEmulator) -> None:
+    with ScnetEmulator() as other:
+        other.fail("*", code="0", data=[{"id": 7, "text": "Other"}], times=None)
+        client = ScnetClient(
+            [f"{scnet.url}/hpc", f"{other.url}/hpc"],
+            FixedToken(scnet.token),
+            Transport(patience=VirtualPatience()),
+        )
+        assert SCHEDULER in client.known_schedulers()
+        scnet.fail("list", drop=True)
+        client.list_jobs(SCHEDULER)
+        assert client.known_schedulers() == {"7": "Other"}
+
+
+@pytest.mark.parametrize("call", ["list", "delete"])
+def test_call_that_is_tried_once(scnet: ScnetEmulator, client: ScnetClient, call: str) -> None:
+    scnet.fail(call, status=503, headers={"Retry-After": "60"})
+    before = scnet.clock.now()
+    with pytest.raises(ScnetTransientError):
+        CALLS[call](client.tried_once())
+    assert scnet.calls == {call: 1}
+    assert scnet.clock.now() - before < 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "lost"),
+    [
+        ({"drop": True}, True),
+        ({"body": "<html>busy</html>"}, True),
+        ({"status": 502}, True),
+        ({"code": "10012"}, True),
+        ({"code": "10001"}, False),
+        ({"code": "815007"}, False),
+    ],
+)
+def test_submission_whose_answer_was_lost_says_that_its_effect_is_unknown(
+    scnet: ScnetEmulator, client: ScnetClient, fault: dict[str, Any], lost: bool
+) -> None:
+    scnet.fail("submit", **fault)
+    with pytest.raises(ScnetError) as caught:
+        client.submit_job(SCHEDULER, PARAMETERS)
+    assert ("The effect of a submission is unknown" in str(caught.value)) is lost
+    assert scnet.calls == {"submit": 1}
+
+
+def test_submission_that_was_never_sent_says_nothing_of_its_effect(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    scnet.token, scnet.stop()
+    with pytest.raises(ScnetError) as caught:
+        client.submit_job(SCHEDULER, PARAMETERS)
+    assert "effect" not in str(caught.value)

@@ -137,7 +137,7 @@ def test_emulated_jobs_are_read_by_every_call(scnet: ScnetEmulator, client: Any)
     now = datetime.fromtimestamp(scnet.clock.now(), UTC)
     (listed,) = client.list_jobs(job.scheduler_id).records
     detailed = client.get_job(job.job_id)
-    (past,) = client.iter_history(job.scheduler_id, user=job.user, since=now - timedelta(days=1), until=now)
+    past = client.list_history(job.scheduler_id, user=job.user, since=now - timedelta(days=1), until=now).records[0]
     for record in (listed, detailed, past):
         assert (record.job_id, record.user, record.name, record.status) == (job.job_id, job.user, "demo", "statC")
         assert record.started_at == datetime.fromtimestamp(int(job.started_at or 0), UTC)
@@ -151,7 +151,8 @@ def test_names_of_a_reference() -> None:
 
 # --- what follows from status and word ------------------------------------------------------------------------------
 
-ACTIVE, DOUBTFUL, ENDED = Phase.ACTIVE, Phase.DOUBTFUL, Phase.ENDED
+ACTIVE, DOUBTFUL, INTERRUPTED = Phase.ACTIVE, Phase.DOUBTFUL, Phase.INTERRUPTED
+CLAIMED, ENDED = Phase.CLAIMED, Phase.ENDED
 
 
 def live(status: Any, word: Any = None) -> dict[str, Any]:
@@ -170,20 +171,30 @@ def state_of(wire: dict[str, Any]) -> JobState:
         *((live(f"stat{letter}"), ACTIVE) for letter in ("R", "Q", "H", "S", "W", "RQ")),
         *((live(f"stat{letter}"), DOUBTFUL) for letter in ("E", "X", "T", "N", "EX")),
         *((live(f"stat{letter}"), DOUBTFUL) for letter in ("F", "P", "CA", "CG", "PD", "", "Z", "c")),
-        *((live(f"stat{letter}"), ENDED) for letter in ("C", "DE", "D")),
-        *(({"jobState": f"stat{letter}"}, phase) for letter, phase in (("C", ENDED), ("T", DOUBTFUL), ("R", ACTIVE))),
+        *((live(f"stat{letter}"), CLAIMED) for letter in ("C", "DE", "D")),
+        *(({"jobState": f"stat{letter}"}, phase) for letter, phase in (("C", CLAIMED), ("T", DOUBTFUL), ("R", ACTIVE))),
         # The scheduler's word outranks the code.
         *((live("statC", word), ACTIVE) for word in ("RUNNING", "PENDING", "COMPLETING", "CONFIGURING", "NEW")),
         *((live("statC", word), ACTIVE) for word in ("SUSPENDED", "REQUEUED", "STOPPED", "COMPLETE", "?")),
-        *((live("statR", word), ENDED) for word in ("COMPLETED", "FAILED", "TIMEOUT", "NODE_FAIL", "BOOT_FAIL")),
-        *((live("statE", word), ENDED) for word in ("OUT_OF_MEMORY", "PREEMPTED", "DEADLINE", "CANCELLED")),
+        *((live("statR", word), ENDED) for word in ("COMPLETED", "FAILED", "TIMEOUT")),
+        *((live("statE", word), ENDED) for word in ("OUT_OF_MEMORY", "DEADLINE", "CANCELLED")),
+        *((live("statC", word), INTERRUPTED) for word in ("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED")),
         *((live("statX", word), ENDED) for word in ("CANCELLED by 1001", "CANCELLED+", " completed ")),
-        (live("statC", ""), ENDED),
-        (live("statC", None), ENDED),
-        (live("statC", "  "), ENDED),
-        ({"jobStatus": " statC "}, ENDED),
-        ({"jobStatus": "statC", "jobInitAttr": None}, ENDED),
-        ({"jobStatus": "statC", "jobInitAttr": "JobState=RUNNING"}, ENDED),
+        (live("statC", ""), CLAIMED),
+        (live("statC", None), CLAIMED),
+        (live("statC", "  "), CLAIMED),
+        ({"jobStatus": " statC "}, CLAIMED),
+        ({"jobStatus": "statC", "jobInitAttr": None}, CLAIMED),
+        ({"jobStatus": "statC", "jobInitAttr": "JobState=RUNNING"}, CLAIMED),
+        # Wherever a word has been seen; where there are several, the least finished counts.
+        ({"jobStatus": "statC", "jobInitAttr": '{"JobState": "RUNNING"}'}, ACTIVE),
+        ({"jobStatus": "statC", "initContentAttr": '{"JobState": "COMPLETED"}'}, ENDED),
+        ({"jobStatus": "statC", "initContentAttr": {"jobState": "COMPLETED"}}, ENDED),
+        ({"jobStatus": "statC", "jobInitAttr": {"State": "FAILED"}}, ENDED),
+        ({"jobStatus": "statC", "JobState": "FAILED"}, ENDED),
+        ({"jobStatus": "statC", "jobInitAttr": {"JobState": "FAILED", "State": "RUNNING"}}, ACTIVE),
+        ({"jobStatus": "statC", "jobInitAttr": {"JobState": ["COMPLETED", "REQUEUED"]}}, ACTIVE),
+        ({"jobStatus": "statC", "jobInitAttr": "[" * 100_000}, CLAIMED),
         # The history of all regions has words where others have codes.
         ({"jobState": "COMPLETED"}, ENDED),
         ({"jobState": "CANCELLED by 0"}, ENDED),
@@ -197,6 +208,24 @@ def state_of(wire: dict[str, Any]) -> JobState:
 )
 def test_phase(record: dict[str, Any], phase: Phase) -> None:
     assert state_of(record).phase is phase
+
+
+@pytest.mark.parametrize(
+    ("state", "phase"),
+    [
+        *((f"stat{letters}", ENDED) for letters in ("C", "DE", "D", "T")),
+        *((f"stat{letters}", INTERRUPTED) for letters in ("N", "RQ", "EX", "X", "E", "ZZ")),
+        *((f"stat{letters}", ACTIVE) for letters in ("R", "Q", "H", "S", "W")),
+        ("COMPLETED", ENDED),
+        ("PREEMPTED", INTERRUPTED),
+        ("RUNNING", ACTIVE),
+        ("", DOUBTFUL),
+    ],
+)
+def test_phase_in_the_history(state: str, phase: Phase) -> None:
+    record = JobRecord.read({"jobId": "1", "jobState": state}, past=True)
+    assert record is not None
+    assert record.state.phase is phase
 
 
 @pytest.mark.parametrize(

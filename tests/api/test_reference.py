@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from airflow_provider_scnet.api.reference import JobRef, to_wire
+from airflow_provider_scnet.api.reference import JobRef, confirmed, to_wire
 from airflow_provider_scnet.jobs.parsing import parse_jobs
 
 SCHEDULER = "1638523853"
@@ -26,3 +26,30 @@ def test_to_wire() -> None:
     assert to_wire([]) == ""
     assert to_wire(parse_jobs(f"{WIRE_197};")) == WIRE_197
     assert to_wire(parse_jobs([WIRE_197, WIRE_196])) == f"{WIRE_197};{WIRE_196}"
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("jobManagerId : 1638523853, delete the jobs [test:197:] successfully!", {"197"}),
+        ("delete the jobs [test:197:,test:196:] successfully!", {"196", "197"}),
+        ("delete the jobs [test:197:test:196:] successfully!", {"196", "197"}),
+        ("[test:197:] failed! [test:196:]successfully!", {"196"}),
+        ("[test:197:] successfully! [test:196:] successfully!", {"196", "197"}),
+        ("[test:197:] \n successfully", {"197"}),
+        ("[test:1970:,other-test:197:,a.test:197:,test:97:] successfully!", set()),
+        ("[test:197:] not successfully!", set()),
+        ("test:197: successfully!", set()),
+        ("successfully! [test:197:]", set()),
+        ("", set()),
+    ],
+)
+def test_confirmed(text: str, names: set[str]) -> None:
+    refs = [JobRef(SCHEDULER, "test", name) for name in ("197", "196")]
+    assert {ref.job_id for ref in confirmed(refs, text)} == names
+
+
+@pytest.mark.parametrize("text", ["[" * 400_000, "[test:197:] " * 40_000, "] successfully" * 40_000])
+def test_sentence_is_read_in_linear_time(text: str) -> None:
+    """A regular expression over the whole took minutes for these; no test here runs that long."""
+    assert confirmed([JobRef(SCHEDULER, "test", "197")], text) == set()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_scnet.api.states import NOT_LISTED, Phase, phase_of
+from airflow_provider_scnet.api.states import NOT_LISTED, Phase, least_finished, phase_of
 
 
 def test_not_listed() -> None:
@@ -14,7 +14,7 @@ def test_not_listed() -> None:
     ("status", "word", "phase"),
     [
         ("statR", "", Phase.ACTIVE),
-        ("statC", "", Phase.ENDED),
+        ("statC", "", Phase.CLAIMED),
         ("statX", "", Phase.DOUBTFUL),
         ("", "", Phase.DOUBTFUL),
         ("statC", "COMPLETING", Phase.ACTIVE),
@@ -23,3 +23,43 @@ def test_not_listed() -> None:
 )
 def test_word_outranks_code(status: str, word: str, phase: Phase) -> None:
     assert phase_of(status, word) is phase
+
+
+@pytest.mark.parametrize(
+    ("phase", "words"),
+    [
+        (Phase.ENDED, "COMPLETED CANCELLED FAILED TIMEOUT OUT_OF_MEMORY DEADLINE completed"),
+        (Phase.ENDED, "CD CA F TO OOM DL OUT_OF_ME+ CANCELLED+ DEADLI+ TIMEO+"),
+        (Phase.INTERRUPTED, "PREEMPTED NODE_FAIL BOOT_FAIL LAUNCH_FAILED REVOKED RECONFIG_FAIL"),
+        (Phase.INTERRUPTED, "PR NF BF LF RV NODE_FA+ PREEMPT+ RECONFIG+"),
+        (Phase.ACTIVE, "RUNNING PENDING COMPLETING CONFIGURING SUSPENDED REQUEUED SPECIAL_EXIT STOPPED"),
+        (Phase.ACTIVE, "R PD CG CF S RQ RF RH SE ST"),
+        # What might be the beginning of several words, or of none, and words that only begin like a final one.
+        (Phase.ACTIVE, "COMPLET+ COMPLETI+ REQUEU+ CONFIGURI+ FAIL+ CD+ + ++ XYZZY+ COMPLETED_NOT FAILED2 ? COMPLETE"),
+    ],
+)
+def test_words_are_compared_as_wholes(phase: Phase, words: str) -> None:
+    for word in words.split():
+        assert phase_of("statC", word) is phase, word
+
+
+@pytest.mark.parametrize(
+    ("words", "phase"),
+    [
+        ("CANCELLED by 1001", Phase.ENDED),
+        ("CANCELLED by somebody", Phase.ACTIVE),
+        ("NODE_FAIL REQUEUED", Phase.ACTIVE),
+        ("NODE_FAIL COMPLETED", Phase.INTERRUPTED),
+        ("COMPLETED,COMPLETED", Phase.ENDED),
+        ("COMPLETED|RUNNING", Phase.ACTIVE),
+        ("CANCELLED by 1001 REQUEUED", Phase.ACTIVE),
+        (", |", Phase.ACTIVE),
+    ],
+)
+def test_of_several_words_the_least_finished_counts(words: str, phase: Phase) -> None:
+    assert phase_of("statC", words) is phase
+
+
+def test_least_finished() -> None:
+    assert [least_finished([phase, Phase.NOT_LISTED]) for phase in Phase] == list(Phase)
+    assert least_finished([Phase.ENDED, Phase.CLAIMED, Phase.INTERRUPTED]) is Phase.INTERRUPTED

@@ -1,157 +1,313 @@
-"""Which answer leads from which stage of a deletion to which."""
+"""Which answer leads from which stage of a deletion to which, and what is proof enough."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 import pytest
 
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import NOT_LISTED, JobState, Phase
 from airflow_provider_scnet.exceptions import ScnetError, ScnetRequestError, ScnetTransientError
-from airflow_provider_scnet.jobs.observation import UNCONFIRMED
-from airflow_provider_scnet.jobs.progress import Progress, Stage
+from airflow_provider_scnet.jobs.progress import TRIES, Progress, Stage
+from airflow_provider_scnet.jobs.sighting import Read, Sighting
 
 REF = JobRef("1638523853", "test", "197")
+HERE = "https://a.example/hpc"
+NOW = 1_800_000_000.0
 OPEN = [stage for stage in Stage if not stage.is_settled]
-SENT = [Stage.DUE, Stage.DOUBTED, Stage.CONFIRMED, Stage.CONFIRMED_ONCE, Stage.REFUSED]
 RUNNING = JobState(Phase.ACTIVE, "statR", "RUNNING")
 COMPLETING = JobState(Phase.ACTIVE, "statE", "COMPLETING")
 EXITING = JobState(Phase.DOUBTFUL, "statE")
+CODE = JobState(Phase.CLAIMED, "statC")
+PREEMPTED = JobState(Phase.INTERRUPTED, "statC", "PREEMPTED")
 CANCELLED = JobState(Phase.ENDED, "statC", "CANCELLED")
 REFUSAL = ScnetRequestError("[10004]", code="10004", answered=True)
+FORBIDDEN = ScnetRequestError("[10009]", code="10009", answered=True)
 UNKNOWN = ScnetError("[77777]", code="77777", answered=True)
-LOST = ScnetTransientError("[10013]", code="10013", answered=True)
 BROKEN = ScnetTransientError("the connection broke")
 
 
-def at(stage: Stage) -> Progress:
-    return Progress(REF, 50, stage=stage)
+def at(stage: Stage, *, sent: float = 0.0) -> Progress:
+    job = Progress(REF, 50)
+    job.note_sent(sent)
+    job.stage = stage
+    return job
 
 
-@pytest.mark.parametrize("stage", OPEN)
-def test_stages_are_told_apart_by_what_is_to_be_done(stage: Stage) -> None:
-    assert not (at(stage).is_hopeless and stage.is_to_be_sent)
-    assert stage.value
+def read(moment: float, *, complete: bool = True, gateway: str = HERE, alone: bool = False) -> Read:
+    return Read(moment, moment, complete, gateway, NOW + moment, alone)
 
 
-@pytest.mark.parametrize("stage", SENT)
+def see(job: Progress, state: JobState, *moments: float, complete: bool = True, ended: float | None = None) -> None:
+    ended_at = None if ended is None else datetime.fromtimestamp(NOW + ended, UTC)
+    for moment in moments:
+        job.note_listed(Sighting(state, ended_at), read(moment, complete=complete))
+
+
+# --- answers to deletes ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", [Stage.DUE, Stage.CONFIRMED, Stage.REFUSED])
 def test_confirmed(stage: Stage) -> None:
     job = at(stage)
-    job.error, job.batch_limit = BROKEN, 1
-    job.note_answer("delete the jobs [test:197:] successfully!")
-    assert (job.stage, job.error, job.batch_limit) == (Stage.CONFIRMED, None, 50)
+    job.error, job.batch_limit, job.refusals = BROKEN, 1, 2
+    job.note_confirmed(HERE)
+    assert (job.stage, job.error, job.batch_limit, job.refusals) == (Stage.CONFIRMED, None, 50, 0)
+    assert (job.answered_by, job.is_due(HERE)) == (HERE, False)
 
 
-@pytest.mark.parametrize("stage", SENT)
-@pytest.mark.parametrize("text", ["", "the jobs [test:19:] successfully!", "the jobs [test:197:] failed!"])
-def test_answered_but_not_confirmed(stage: Stage, text: str) -> None:
-    job = at(stage)
-    job.note_answer(text)
-    assert job.stage is (Stage.CONFIRMED_ONCE if stage.was_confirmed else Stage.DOUBTED)
+def test_not_confirmed_is_no_answer() -> None:
+    job = at(Stage.DUE)
+    job.note_not_confirmed("the jobs [test:19:] successfully!")
+    assert (job.stage, job.answered_by) == (Stage.DUE, "")
     assert "did not confirm" in str(job.error)
 
 
 @pytest.mark.parametrize(
-    ("error", "batch", "before", "after"),
+    ("error", "batch", "stage", "answered"),
     [
-        (REFUSAL, 1, Stage.DUE, Stage.REFUSED),
-        (REFUSAL, 1, Stage.DOUBTED, Stage.REFUSED),
-        # No refusal takes back that a delete was confirmed; but it is sent again at once.
-        (REFUSAL, 1, Stage.CONFIRMED, Stage.CONFIRMED_ONCE),
-        (REFUSAL, 1, Stage.CONFIRMED_ONCE, Stage.CONFIRMED_ONCE),
-        (LOST, 1, Stage.CONFIRMED, Stage.CONFIRMED_ONCE),
-        # What was said to a batch may be about another job of it.
-        (REFUSAL, 2, Stage.DUE, Stage.DUE),
-        (REFUSAL, 2, Stage.REFUSED, Stage.DOUBTED),
-        (UNKNOWN, 1, Stage.DUE, Stage.DOUBTED),
-        (UNKNOWN, 2, Stage.DUE, Stage.DUE),
-        # Whether these reached the scheduler is not known, nor whether a job that is not listed yet will be.
-        (LOST, 1, Stage.DUE, Stage.DUE),
-        (LOST, 1, Stage.DOUBTED, Stage.DOUBTED),
-        (BROKEN, 1, Stage.DUE, Stage.DUE),
-        (BROKEN, 1, Stage.REFUSED, Stage.DOUBTED),
-        (BROKEN, 1, Stage.CONFIRMED, Stage.CONFIRMED_ONCE),
+        (REFUSAL, 1, Stage.REFUSED, True),
+        (FORBIDDEN, 1, Stage.REFUSED, False),
+        (REFUSAL, 2, Stage.DUE, False),  # it may be about another job of the batch
+        (UNKNOWN, 1, Stage.DUE, False),
+        (ScnetTransientError("[10013]", code="10013", answered=True), 1, Stage.DUE, False),
+        (BROKEN, 1, Stage.DUE, False),
     ],
 )
-def test_failed(error: ScnetError, batch: int, before: Stage, after: Stage) -> None:
-    job = at(before)
-    job.note_failure(error, batch=batch)
-    assert (job.stage, job.error) == (after, error)
+def test_failed(error: ScnetError, batch: int, stage: Stage, answered: bool) -> None:
+    job = at(Stage.DUE)
+    job.note_failure(error, HERE, batch=batch)
+    assert (job.stage, job.error, bool(job.answered_by)) == (stage, error, answered)
     assert job.batch_limit == (max(1, batch // 2) if error.answered else 50)
+    assert job.is_due(HERE)
+
+
+def test_refused_again_and_again_is_hopeless_only_if_seen_to_go_on() -> None:
+    job = at(Stage.DUE)
+    for _ in range(TRIES):
+        assert job.is_due(HERE)
+        see(job, RUNNING, 1)
+        assert job.stage is not Stage.HOPELESS
+        job.note_failure(REFUSAL, HERE, batch=1)
+    assert not job.is_due(HERE)
+    for state, stage in ((COMPLETING, Stage.REFUSED), (EXITING, Stage.REFUSED), (RUNNING, Stage.HOPELESS)):
+        see(job, state, 2)
+        assert job.stage is stage
+    see(job, CODE, 3)
+    assert job.stage is Stage.REFUSED
+
+
+def test_no_refusal_takes_back_a_confirmation() -> None:
+    job = at(Stage.DUE)
+    job.note_confirmed(HERE)
+    for _ in range(2 * TRIES):
+        job.note_failure(REFUSAL, HERE, batch=1)
+        see(job, RUNNING, 1)
+    assert job.stage is Stage.CONFIRMED
+
+
+def test_another_gateways_answer_does_not_count() -> None:
+    job = at(Stage.DUE)
+    job.note_confirmed(HERE)
+    see(job, NOT_LISTED, 0, 100)
+    assert job.has_stood(90)
+    job.note_listed(Sighting(CANCELLED), read(101, gateway="https://b.example/hpc"))
+    assert job.stage is Stage.CONFIRMED
+    assert job.is_due("https://b.example/hpc")
+    job.note_confirmed("https://b.example/hpc")
+    assert not job.has_stood(1)
+
+
+@pytest.mark.parametrize("stage", [Stage.DUE, Stage.CONFIRMED, Stage.REFUSED])
+def test_belief(stage: Stage) -> None:
+    job = at(stage)
+    job.believe()
+    assert job.stage is (Stage.ACCEPTED if stage is Stage.CONFIRMED else stage)
+    job.refusals = TRIES
+    job.believe()
+    assert job.stage is {Stage.CONFIRMED: Stage.ACCEPTED, Stage.REFUSED: Stage.HOPELESS}.get(stage, stage)
+
+
+# --- what looks say -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stage", OPEN)
-def test_seen_to_end(stage: Stage) -> None:
+@pytest.mark.parametrize("complete", [True, False])
+def test_final_word_is_the_end(stage: Stage, complete: bool) -> None:
     job = at(stage)
-    job.note_listed(CANCELLED, 0)
+    see(job, CANCELLED, 1, complete=complete)
+    assert (job.stage, job.state) == (Stage.DELETED, CANCELLED)
+
+
+def test_job_that_was_not_sent_is_not_settled() -> None:
+    job = Progress(REF, 50)
+    see(job, CANCELLED, 1)
+    assert job.stage is Stage.DUE
+
+
+@pytest.mark.parametrize("stage", [Stage.DELETED, Stage.GONE])
+def test_settled_job_that_shows_up_active_is_open_again(stage: Stage) -> None:
+    job = at(stage)
+    for state in (NOT_LISTED, CODE, EXITING, CANCELLED):
+        see(job, state, 1)
+        assert job.stage is stage
+    see(job, RUNNING, 2)
+    assert (job.stage, job.state, job.was_active) == (Stage.DUE, RUNNING, True)
+
+
+def test_settled_job_that_turns_out_interrupted_is_open_again() -> None:
+    job = at(Stage.DELETED)
+    see(job, PREEMPTED, 1)
+    assert job.stage is Stage.DUE
+
+
+@pytest.mark.parametrize("state", [NOT_LISTED, CODE, PREEMPTED])
+def test_time_is_proof_only_without_a_break(state: JobState) -> None:
+    job = at(Stage.CONFIRMED)
+    see(job, state, 0, 50)
+    assert not job.has_stood(90)
+    see(job, state, 90)
+    assert job.has_stood(90)
+    see(job, RUNNING, 95)
+    see(job, state, 100, 180)
+    assert not job.has_stood(90)
+    see(job, state, 190)
+    assert job.has_stood(90)
+
+
+@pytest.mark.parametrize("state", [NOT_LISTED, CODE])
+def test_cut_list_is_no_proof(state: JobState) -> None:
+    job = at(Stage.CONFIRMED)
+    see(job, state, 0, 100, complete=False)
+    assert not job.has_stood(1)
+
+
+def test_cut_list_that_shows_a_missing_job_ends_its_absence() -> None:
+    job = at(Stage.CONFIRMED)
+    see(job, NOT_LISTED, 0)
+    see(job, CODE, 50, complete=False)
+    see(job, NOT_LISTED, 100)
+    assert not job.has_stood(1)
+
+
+def test_another_code_is_another_claim() -> None:
+    job = at(Stage.CONFIRMED)
+    see(job, CODE, 0)
+    see(job, JobState(Phase.CLAIMED, "statDE"), 100)
+    assert not job.has_stood(1)
+
+
+def test_interrupted_by_its_own_clock() -> None:
+    job = at(Stage.CONFIRMED)
+    see(job, PREEMPTED, 0, ended=-200)
+    assert job.has_stood(90)
+    see(job, PREEMPTED, 10, ended=5)  # it ran again meanwhile
+    assert not job.has_stood(90)
+    assert job.is_due(HERE)  # and no delete was sent since
+
+
+def test_job_that_was_deleted_before_scnet_knew_it_is_sent_again_at_once() -> None:
+    job = at(Stage.CONFIRMED)
+    see(job, NOT_LISTED, 0)
+    see(job, RUNNING, 5)
+    assert job.is_due(HERE)
+
+
+def test_detail_outranks_the_code_until_that_changes() -> None:
+    job = at(Stage.CONFIRMED)
+    see(job, CODE, 0)
+    job.note_detail(PREEMPTED, read(1), None)
+    see(job, CODE, 100)
+    assert job.claim is not None
+    assert (job.claim.phase, job.has_stood(90)) == (Phase.INTERRUPTED, True)
+    see(job, JobState(Phase.CLAIMED, "statDE"), 101)
+    assert job.claim.phase is Phase.CLAIMED
+
+
+def test_detail_that_says_running_contradicts_the_code() -> None:
+    job = at(Stage.CONFIRMED)
+    see(job, CODE, 0)
+    job.note_detail(RUNNING, read(1), None)
+    assert (job.state, job.claim) == (RUNNING, None)
+    job.note_detail(CANCELLED, read(2), None)
+    assert job.stage is Stage.DELETED
+
+
+# --- arrays and the history -----------------------------------------------------------------------------------------
+
+
+def members(state: JobState, **ids: set[str]) -> Sighting:
+    return Sighting(state, has_members=True, **{name: frozenset(value) for name, value in ids.items()})
+
+
+def test_array_has_not_ended_while_a_member_that_was_seen_has_not() -> None:
+    job = at(Stage.CONFIRMED)
+    job.note_listed(members(RUNNING, going_on={"197_1"}), read(0))
+    job.note_listed(members(CANCELLED, ended={"197_2"}), read(1, alone=True))
+    assert job.stage is Stage.CONFIRMED
+    job.note_listed(members(CANCELLED, ended={"197_1"}), read(2, complete=False, alone=True))
+    assert job.stage is Stage.CONFIRMED
+    job.note_listed(members(CANCELLED, ended={"197_1"}), read(3))
+    assert job.stage is Stage.CONFIRMED  # a list may be limited, and say that it is complete
+    job.note_listed(members(CANCELLED, ended={"197_1"}), read(4, alone=True))
+    assert job.stage is Stage.DELETED
+
+
+def test_history_confirms_the_codes_of_all_members() -> None:
+    job = at(Stage.CONFIRMED)
+    job.note_listed(members(CODE, claimed={"197_1", "197_2"}), read(0, alone=True))
+    job.note_past(members(CANCELLED, ended={"197_1"}), read(1), 90)
+    assert job.stage is Stage.CONFIRMED
+    job.note_past(members(CANCELLED, ended={"197_1", "197_2", "197_3"}), read(2), 90)
     assert job.stage is Stage.DELETED
 
 
 @pytest.mark.parametrize(
-    ("state", "before", "after"),
+    ("listed", "past", "ended", "stage"),
     [
-        (RUNNING, Stage.REFUSED, Stage.HOPELESS),
-        (RUNNING, Stage.HOPELESS, Stage.HOPELESS),
-        (RUNNING, Stage.CONFIRMED, Stage.CONFIRMED),
-        (RUNNING, Stage.DUE, Stage.DUE),
-        (COMPLETING, Stage.REFUSED, Stage.REFUSED),
-        (COMPLETING, Stage.HOPELESS, Stage.REFUSED),
-        (EXITING, Stage.REFUSED, Stage.REFUSED),
-        (NOT_LISTED, Stage.HOPELESS, Stage.REFUSED),
-        (RUNNING, Stage.CONFIRMED_ONCE, Stage.CONFIRMED_ONCE),
+        (NOT_LISTED, CANCELLED, None, Stage.GONE),
+        (CODE, CANCELLED, None, Stage.DELETED),
+        (NOT_LISTED, PREEMPTED, -200, Stage.GONE),
+        (NOT_LISTED, PREEMPTED, -50, Stage.CONFIRMED),
+        (NOT_LISTED, PREEMPTED, None, Stage.CONFIRMED),
+        (NOT_LISTED, RUNNING, None, Stage.CONFIRMED),
     ],
 )
-def test_listed(state: JobState, before: Stage, after: Stage) -> None:
-    job = at(before)
-    job.note_listed(state, 0)
-    assert (job.stage, job.state) == (after, state)
+def test_history(listed: JobState, past: JobState, ended: float | None, stage: Stage) -> None:
+    job = at(Stage.CONFIRMED)
+    see(job, listed, 0)
+    ended_at = None if ended is None else datetime.fromtimestamp(NOW + ended, UTC)
+    job.note_past(Sighting(past, ended_at), read(0), 90)
+    assert job.stage is stage
 
 
-@pytest.mark.parametrize("stage", OPEN)
-def test_gone_takes_an_answer_to_a_delete_of_just_this_job(stage: Stage) -> None:
-    job = at(stage)
-    job.note_absent(NOT_LISTED)
-    assert (job.stage is Stage.GONE) is stage.was_answered
-    assert not Stage.DUE.was_answered
+# --- failed looks and what is shown ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stage", SENT)
-def test_absence_that_is_refuted_or_not_sure(stage: Stage) -> None:
-    for state in (UNCONFIRMED, RUNNING, EXITING):
-        job = at(stage)
-        job.note_absent(state)
+def test_failed_look_is_no_verdict_and_is_forgotten() -> None:
+    job = at(Stage.CONFIRMED)
+    job.note_unseen(REFUSAL)
+    assert (job.stage, job.last_error) == (Stage.CONFIRMED, REFUSAL)
+    see(job, RUNNING, 1)
+    assert job.last_error is None
+
+
+def test_scheduler_that_the_gateway_does_not_name() -> None:
+    job = at(Stage.CONFIRMED)
+    for stage in (Stage.CONFIRMED, Stage.CONFIRMED, Stage.HOPELESS):
+        job.note_elsewhere(REFUSAL)
         assert job.stage is stage
 
 
-def test_absent_again_takes_a_wait() -> None:
+def test_what_is_shown_of_a_job_that_vanished() -> None:
     job = at(Stage.CONFIRMED)
-    job.note_listed(NOT_LISTED, 1)
-    assert [job.is_absent_again(wait) for wait in (1, 2)] == [False, True]
-    job.note_listed(RUNNING, 2)
-    job.note_listed(NOT_LISTED, 3)
-    assert [job.is_absent_again(wait) for wait in (3, 4)] == [False, True]
+    see(job, RUNNING, 0)
+    see(job, NOT_LISTED, 1)
+    assert "its end was not seen" in str(job.last_seen)
 
 
-@pytest.mark.parametrize("error", [REFUSAL, BROKEN])
-def test_look_that_fails(error: ScnetError) -> None:
-    for stage in (Stage.DUE, Stage.REFUSED):
-        job = at(stage)
-        job.error = UNKNOWN
-        job.note_unseen(error)
-        assert (job.stage, job.is_hidden, job.is_hopeless) == (stage, error is REFUSAL, error is REFUSAL)
-        assert job.error is (UNKNOWN if stage is Stage.REFUSED else error)
-        job.note_listed(EXITING, 1)
-        assert (job.stage, job.is_hidden) == (stage, False)
-
-
-@pytest.mark.parametrize("stage", OPEN)
-def test_belief(stage: Stage) -> None:
-    job = at(stage)
-    job.believe()
-    believed = {Stage.CONFIRMED: Stage.ACCEPTED, Stage.REFUSED: Stage.HOPELESS}
-    assert job.stage is believed.get(stage, stage)
-
-
-def test_missing_is_not_gone() -> None:
-    job = at(Stage.GONE)
-    job.note_missing(UNKNOWN)
-    assert (job.stage, job.error) == (Stage.DOUBTED, UNKNOWN)
+@pytest.mark.parametrize("stage", Stage)
+def test_stages_are_told_apart(stage: Stage) -> None:
+    assert stage.value
+    assert not stage.is_settled or stage.is_final

@@ -1,0 +1,172 @@
+"""Reading about jobs: live lists, details and the history, each with what it is worth as evidence."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from airflow_provider_scnet.api.gateway import JobListing, ScnetClient, never
+from airflow_provider_scnet.api.records import JobRecord
+from airflow_provider_scnet.api.reference import JobRef
+from airflow_provider_scnet.api.states import JobState, Phase
+from airflow_provider_scnet.exceptions import ScnetError
+from airflow_provider_scnet.jobs.sighting import Read, Sighting, Sightings
+
+SINGLE_READS = 20
+"""Jobs that one look asks for one by one at most; the rest waits for the next look."""
+FEW = 5
+"""Jobs for which the history is asked one by one; for more of them it is read by pages."""
+HISTORY_WINDOW = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """
+    A list that was read.
+
+    :param sightings: what it says of each job.
+    :param read: what that is worth.
+    :param is_null: SCNet answered nothing at all, where others write an empty list.
+    :param error: why it was not read to its end, if SCNet failed in the middle.
+    """
+
+    sightings: Sightings
+    read: Read
+    is_null: bool
+    error: ScnetError | None
+
+
+def group_by(refs: Iterable[JobRef], part: str) -> dict[str, list[JobRef]]:
+    """
+    Group references, keeping their order.
+
+    :param part: ``scheduler_id`` or ``user``.
+    """
+    groups: dict[str, list[JobRef]] = defaultdict(list)
+    for ref in refs:
+        groups[getattr(ref, part)].append(ref)
+    return groups
+
+
+def read_list(
+    client: ScnetClient,
+    scheduler_id: str,
+    *,
+    user: str | None = None,
+    job_ids: Sequence[str | None] = (None,),
+    is_late: Callable[[], bool] = never,
+) -> Evidence:
+    """
+    Read a scheduler's live list.
+
+    :param user: only this user's jobs.
+    :param job_ids: only these jobs, each asked for alone.
+    :param is_late: whether to stop in the middle.
+    """
+    asks = [partial(client.list_jobs, scheduler_id, user=user, job_id=job_id, is_late=is_late) for job_id in job_ids]
+    return _read(client, asks, is_alone=None not in job_ids)
+
+
+def read_history(
+    client: ScnetClient,
+    refs: Sequence[JobRef],
+    *,
+    window: timedelta,
+    by_pages: bool = False,
+    is_late: Callable[[], bool] = never,
+) -> Evidence:
+    """
+    Read what ended a while ago: by job for a few, by pages for many.
+
+    :param refs: jobs of one user in one scheduler.
+    :param window: how long ago at most.
+    :param by_pages: for a few as well: asked for an array, SCNet may not name its members.
+    :param is_late: whether to stop in the middle.
+    """
+    now = datetime.now(UTC)
+    scheduler_id, user = refs[0].scheduler_id, refs[0].user
+    wanted = [ref.job_id for ref in refs]
+
+    def ask(job_id: str | None) -> JobListing:
+        return client.list_history(
+            scheduler_id,
+            user=user,
+            since=now - window,
+            until=now + timedelta(days=1),  # SCNet's clock may be ahead of ours
+            job_id=job_id,
+            wanted=wanted if job_id is None else (job_id,),
+            is_late=is_late,
+        )
+
+    ids: list[str | None] = [*wanted] if len(wanted) <= FEW and not by_pages else [None]
+    return _read(client, [partial(ask, job_id) for job_id in ids], is_alone=False)
+
+
+def read_detail(client: ScnetClient, ref: JobRef) -> tuple[JobRecord | None, Read]:
+    """
+    Read a job's detail. The call knows no scheduler, and another one may have the same id.
+
+    :return: the record, ``None`` if there is none or if it may be another job's; and what it is worth.
+    """
+    began = client.patience.now()
+    record = client.get_job(ref.job_id)
+    read = Read(began, client.patience.now(), True, client.base_url, client.patience.wall_clock())
+    if record is None or (record.job_id, record.user) != (ref.job_id, ref.user):
+        return None, read
+    names = client.known_schedulers()
+    only_scheduler = set(names) == {ref.scheduler_id}
+    same_name = bool(record.scheduler_name) and names.get(ref.scheduler_id) == record.scheduler_name
+    only_name = list(names.values()).count(record.scheduler_name) == 1
+    return (record if only_scheduler or (same_name and only_name) else None), read
+
+
+def read_states(client: ScnetClient, refs: Sequence[JobRef]) -> dict[JobRef, JobState]:
+    """
+    Tell the states of jobs: from the live lists; where these leave a doubt, for the first few jobs from their details;
+    and from the history.
+
+    :param refs: jobs, of any schedulers.
+    """
+    states: dict[JobRef, JobState] = {}
+    for scheduler_id, of_scheduler in group_by(refs, "scheduler_id").items():
+        for user, of_user in group_by(of_scheduler, "user").items():
+            listed = read_list(client, scheduler_id, user=user).sightings
+            seen = {ref: listed.of(ref) for ref in of_user}
+            states.update({ref: sighting.state for ref, sighting in seen.items()})
+            for ref in [ref for ref, sighting in seen.items() if _is_in_doubt(sighting)][:SINGLE_READS]:
+                record, _ = read_detail(client, ref)
+                if record and record.word:
+                    states[ref] = record.state
+            unknown = [ref for ref in of_user if states[ref].phase not in (Phase.ACTIVE, Phase.ENDED)]
+            if unknown:
+                past = read_history(client, unknown, window=HISTORY_WINDOW).sightings
+                ends = {ref: past.of(ref).state for ref in unknown}
+                states.update({ref: state for ref, state in ends.items() if state.phase is not Phase.NOT_LISTED})
+    return {ref: states[ref] for ref in refs}
+
+
+def _is_in_doubt(sighting: Sighting) -> bool:
+    return sighting.is_detailed and sighting.state.phase in (Phase.DOUBTFUL, Phase.CLAIMED)
+
+
+def _read(client: ScnetClient, asks: Sequence[Callable[[], JobListing]], *, is_alone: bool) -> Evidence:
+    """Several lists are one piece of evidence: complete if all are, and of one gateway."""
+    began = client.patience.now()
+    listings = [ask() for ask in asks]
+    gateways = {listing.gateway for listing in listings}
+    return Evidence(
+        Sightings([record for listing in listings for record in listing.records]),
+        Read(
+            began,
+            client.patience.now(),
+            all(listing.complete for listing in listings),
+            gateways.pop() if len(gateways) == 1 else "",
+            client.patience.wall_clock(),
+            is_alone,
+        ),
+        all(listing.is_null for listing in listings),
+        next((listing.error for listing in listings if listing.error), None),
+    )

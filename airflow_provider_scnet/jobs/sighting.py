@@ -1,0 +1,158 @@
+"""What was read of a job: which entries of a list speak of it, what they say together, and what that is worth."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from airflow_provider_scnet.api.records import JobRecord
+from airflow_provider_scnet.api.reference import JobRef
+from airflow_provider_scnet.api.states import NOT_LISTED, JobState, Phase, least_finished
+
+_ID = re.compile(r"(?P<array>\d+)(?:_(?P<member>\d+|\[[^\]]*\]))?(?P<rest>.*)", re.DOTALL)
+_RANGE = re.compile(r"(\d+)(?:-(\d+)(?::(\d+))?)?")
+"""``4``, ``2-9`` or ``1-9:2`` within ``5_[...]``."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """
+    What the entries of one list that speak of a job say together.
+
+    :param state: of the least finished entry; ``NOT_LISTED`` if there is none.
+    :param ended_at: when the job ended, if every entry tells.
+    :param has_members: the job is an array, of which the list shows members: others may be hidden.
+    :param going_on: ids of the entries that have not ended.
+    :param claimed: ids of those that have, says a code that may run ahead.
+    :param ended: ids of those that have.
+    :param is_detailed: the job's detail may say more than this.
+    """
+
+    state: JobState = NOT_LISTED
+    ended_at: datetime | None = None
+    has_members: bool = False
+    going_on: frozenset[str] = frozenset()
+    claimed: frozenset[str] = frozenset()
+    ended: frozenset[str] = frozenset()
+    is_detailed: bool = False
+
+
+@dataclass(frozen=True)
+class Read:
+    """
+    One answer that speaks of jobs, as evidence.
+
+    :param began: when it was asked for, in seconds that only grow.
+    :param ended: when it was there.
+    :param is_complete: nothing that exists can be missing in it.
+    :param gateway: who answered; empty if several did.
+    :param is_alone: one job was asked for, so that no limit of a list hides members of it.
+    :param wall_clock: when it was there, in seconds since the epoch: jobs say so when they ended.
+    """
+
+    began: float
+    ended: float
+    is_complete: bool
+    gateway: str
+    wall_clock: float
+    is_alone: bool = False
+
+
+class Sightings:
+    """
+    A list, arranged so that what it says of a job is found without a search.
+
+    :param records: its entries; several may be of one job.
+    """
+
+    def __init__(self, records: Iterable[JobRecord]) -> None:
+        self.owners = {record.user for record in records}
+        self._by_array: dict[str, list[JobRecord]] = defaultdict(list)
+        for record in records:
+            if match := _ID.match(record.job_id):
+                self._by_array[match["array"]].append(record)
+
+    def of(self, ref: JobRef) -> Sighting:
+        """Return what the list says of a job."""
+        entries = [record for record in self._by_array.get(_array_of(ref.job_id), ()) if concerns(record, ref)]
+        if "_" in ref.job_id and any(record.job_id == ref.job_id for record in entries):
+            # A member that is listed speaks for itself, not its array, which others are still part of.
+            entries = [record for record in entries if "_" in record.job_id]
+        if not entries:
+            return Sighting()
+        states = {record: _state(record, ref) for record in entries}
+        phase = least_finished(state.phase for state in states.values())
+        ends = [record.ended_at for record in entries]
+        ids: dict[Phase, set[str]] = defaultdict(set)
+        for record, state in states.items():
+            ids[state.phase].add(record.job_id)
+        claimed, ended = ids.pop(Phase.CLAIMED, set()), ids.pop(Phase.ENDED, set())
+        going_on = {job_id for others in ids.values() for job_id in others}
+        return Sighting(
+            next(state for state in states.values() if state.phase is phase),
+            max((end for end in ends if end), default=None) if all(ends) else None,
+            has_members="_" not in ref.job_id and any(_has_member(record.job_id) for record in entries),
+            going_on=frozenset(going_on),
+            claimed=frozenset(claimed - going_on),
+            ended=frozenset(ended - claimed - going_on),
+            is_detailed=[record.job_id for record in entries] == [ref.job_id],
+        )
+
+
+def concerns(record: JobRecord, ref: JobRef) -> bool:
+    """
+    Tell whether an entry says something about a job: it is the job, a member of its array, the array it belongs to
+    (schedulers list the waiting rest of an array as ``5`` or ``5_[2-9,11%4]``), or a spelling of the job's id that we
+    do not know (``1.batch``, ``1+0``, ``1.server01``).
+
+    :param record: the entry.
+    :param ref: the job we look for.
+    """
+    listed, wanted = _ID.match(record.job_id), _ID.match(ref.job_id)
+    if not listed or not wanted or listed["array"] != wanted["array"]:
+        return False
+    if not listed["member"] or not wanted["member"]:
+        return True
+    return _overlap(listed["member"], wanted["member"])
+
+
+def _state(record: JobRecord, ref: JobRef) -> JobState:
+    """The end of a job's step, or of what is left of an array, is not the end of the job or of one member."""
+    match = _ID.match(record.job_id)
+    is_odd = bool(match and match["rest"])
+    is_the_array = "_" in ref.job_id and "_" not in record.job_id
+    state = record.state
+    return replace(state, phase=Phase.CLAIMED) if state.phase is Phase.ENDED and (is_odd or is_the_array) else state
+
+
+def _array_of(job_id: str) -> str:
+    return job_id.partition("_")[0]
+
+
+def _has_member(job_id: str) -> bool:
+    match = _ID.match(job_id)
+    return bool(match and match["member"])
+
+
+def _overlap(one: str, other: str) -> bool:
+    if one.isdigit() and other.isdigit():
+        return one == other
+    if one.startswith("[") and other.startswith("["):
+        return True  # both are what is left of an array, at different moments
+    members, member = (other, one) if one.isdigit() else (one, other)
+    return _holds(members, int(member))
+
+
+def _holds(members: str, member: int) -> bool:
+    """Whether a member is among ``[2-9,11%4]``; what cannot be read may hold any."""
+    for part in members.strip("[]").partition("%")[0].split(","):
+        match = _RANGE.fullmatch(part.strip())
+        if match is None:
+            return True
+        first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
+        if first <= member <= last and (member - first) % (step or 1) == 0:
+            return True
+    return False
