@@ -192,9 +192,10 @@ class Deletion:
         return account_of_left(self.report(), len(self._jobs), self._elapsed(), advice=advice)
 
     def _account_of_all(self) -> str:
-        unsent = sum(not job.sends for job in self._jobs)
-        sent = f"{len(self._jobs) - unsent} were named in a delete request and {unsent} were not"
-        return f"Of {counted(len(self._jobs), 'job')}, {sent}. {self._account('Run this task again then.')}"
+        unsent = [job.ref for job in self._jobs if not job.sends]
+        sent = f"{len(self._jobs) - len(unsent)} were named in a delete request and {len(unsent)} were not"
+        named = f"\n  not named in a delete request: {to_wire(unsent)}" if unsent else ""
+        return f"Of {counted(len(self._jobs), 'job')}, {sent}. {self._account('Run this task again then.')}{named}"
 
     def _not_deleted(self, report: DeletionReport) -> ScnetError:
         codes = {left.error.code for left in report.left if left.error}

@@ -131,7 +131,7 @@ class Observer:
         if self._is_elsewhere():
             return
         self._read_lists(since)
-        self._ask_alone([job for job in self._open() if job.is_array and self._is_hidden(job)])
+        self._ask_alone([job for job in self._open() if job.members.is_array and self._is_hidden(job)])
         if self._count(Phase.CLAIMED) > SINGLE_READS:
             self._read_history()
         self._read_details()
@@ -216,7 +216,7 @@ class Observer:
             listed = all(job.ref in self._seen and job.state.phase is not Phase.NOT_LISTED for job in of_user)
             window = RECENTLY if listed else HISTORY_WINDOW
             began = self._now()
-            by_pages = any(job.is_array for job in of_user)
+            by_pages = any(job.members.is_array for job in of_user)
             ask = partial(read_history, self._client, refs, window=window, by_pages=by_pages, is_late=self._is_late)
             evidence = self._attempt(of_user, ask)
             for job in of_user:
@@ -295,14 +295,14 @@ class Observer:
         end = self._end_of_absence(job)
         if inquiry.looked_up_at < end or self._may_be_hidden(job):
             return False
-        if job.past:  # all members that were seen have ended, and no other shows up
-            return not job.going_on
+        if job.members.past:  # all members that were seen have ended, and no other shows up
+            return not job.members.going_on
         has_no_past = inquiry.not_past_at >= end or inquiry.past_failures >= HISTORY_TRIES
         return has_no_past and bool(job.answered_by) and not job.was_active
 
     def _settle_missing(self, job: Progress) -> None:
-        if self._missing_ok or job.past:
-            job.settle(Stage.GONE, job.past or job.state)
+        if self._missing_ok or job.members.past:
+            job.settle(Stage.GONE, job.members.past or job.state)
         elif self._inquiries[job.ref].past_failures:
             job.error, job.stage = ScnetError("its history cannot be read (missing_ok=False)"), Stage.MISSING
         else:
@@ -376,7 +376,7 @@ class Observer:
                 self._log.warning("Job %s goes on after all: %s.", job.ref, job.state)
             self._seen[job.ref] = sighting
             self._inquiries[job.ref].read_at = read.began
-            if job.is_whole(read):
+            if job.members.are_whole(read):
                 self._unproven.discard(job.ref)
             if read.is_complete and sighting.state.phase is Phase.NOT_LISTED and key[1] is None:
                 self._inquiries[job.ref].looked_up_at = read.began

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
@@ -51,11 +51,50 @@ class Claim:
     What has been said of a job without a break. Time is the proof where there is no word.
 
     :param since: since when, in seconds that only grow.
+    :param until: when the last look began that has said it.
     """
 
     phase: Phase
     status: str
     since: float
+    until: float
+
+    def has_stood(self, seconds: float) -> bool:
+        """Tell whether it has been said for so long."""
+        return self.until - self.since >= seconds
+
+
+@dataclass
+class Members:
+    """
+    What is known of the members of an array; others may be hidden by whatever limits a list.
+
+    :param is_array: some read has shown members, so that the job is an array.
+    :param going_on: entries that were seen to go on, and not to end since.
+    :param claimed: entries that have ended, says a code, in the last read that could not miss one.
+    :param past: what the history says of those it knows.
+    """
+
+    is_array: bool = False
+    going_on: frozenset[str] = frozenset()
+    claimed: frozenset[str] = frozenset()
+    past: JobState | None = None
+
+    def note_listed(self, sighting: Sighting, read: Read) -> None:
+        """Take down what a live list says."""
+        self.is_array |= sighting.has_members
+        self.going_on = (self.going_on | sighting.going_on) - sighting.ended
+        self.claimed = sighting.claimed if self.are_whole(read) else frozenset()
+
+    def note_past(self, sighting: Sighting) -> None:
+        """Take down what the history says; it lists what has ended."""
+        self.is_array |= sighting.has_members
+        self.going_on -= sighting.ended
+        self.past = sighting.state
+
+    def are_whole(self, read: Read) -> bool:
+        """Tell whether none can be missing in what was read."""
+        return read.is_complete and (read.is_alone or not self.is_array)
 
 
 @dataclass(eq=False)
@@ -74,9 +113,6 @@ class Progress:
     :param is_confirmed: SCNet has confirmed a delete, which no refusal takes back: it may be on its way out.
     :param refusals: how often it alone was refused.
     :param was_active: some look has shown it active, so that only a known end will do.
-    :param is_array: some look has shown members of it, so that others may be hidden.
-    :param going_on: entries of it that were seen to go on, and not to end since.
-    :param claimed: entries of it that have ended, says a code, in the last list that was complete.
     """
 
     ref: JobRef
@@ -92,16 +128,13 @@ class Progress:
     answered_by: str = ""
     is_confirmed: bool = False
     refusals: int = 0
+    unanswered: int = 0  # deletes in a row
     elsewhere: int = 0  # looks in a row at which the gateway did not name its scheduler
     was_active: bool = False
-    is_array: bool = False
-    going_on: frozenset[str] = frozenset()
-    claimed: frozenset[str] | None = None
+    members: Members = field(default_factory=Members)
     claim: Claim | None = None
-    stood: float = 0.0  # seconds for which the claim has been seen to stand
     detail: JobState | None = None  # the word in its detail, asked since the list's code last changed
     details_asked: int = 0  # likewise
-    past: JobState | None = None  # what the history says of the members it knows
     hint: JobState | None = None  # what the reader should know of a job that is not listed
 
     def __post_init__(self) -> None:
@@ -127,7 +160,7 @@ class Progress:
     def note_confirmed(self, gateway: str) -> None:
         """Take down that SCNet confirmed a delete of it."""
         self.stage, self.error, self.batch_limit, self.refusals = Stage.CONFIRMED, None, self.batch_size, 0
-        self.is_confirmed = True
+        self.is_confirmed, self.unanswered = True, 0
         self._note_answered(gateway)
 
     def note_not_confirmed(self, text: str) -> None:
@@ -136,7 +169,7 @@ class Progress:
 
         :param text: SCNet's sentence about the job's scheduler.
         """
-        self.stage, self.batch_limit = Stage.DUE, self.batch_size
+        self.stage, self.batch_limit, self.unanswered = Stage.DUE, self.batch_size, 0
         self.error = ScnetError(f'code "0", but SCNet did not confirm this job; it said: {quote(text)!r}')
 
     def note_failure(self, error: ScnetError, gateway: str, *, batch: int) -> None:
@@ -146,7 +179,9 @@ class Progress:
         :param batch: jobs in the request.
         """
         self.error = error
-        if error.answered:
+        self.unanswered = 0 if error.answered else self.unanswered + 1
+        # Where looks are answered and deletes are not, again and again, one job may be what breaks the whole batch.
+        if error.answered or (self.unanswered > 1 and self.unseen is None):
             self.batch_limit = max(1, batch // 2)
         if batch > 1 or not error.answered or not isinstance(error, ScnetPermanentError):
             self.stage = Stage.DUE
@@ -173,16 +208,14 @@ class Progress:
         """
         state = self._with_the_details_word(sighting.state)
         self.elsewhere, self.unseen = 0, None
-        self.is_array |= sighting.has_members
-        self.going_on = (self.going_on | sighting.going_on) - sighting.ended
-        is_whole = self.is_whole(read)
-        self.claimed = sighting.claimed if is_whole else None
+        self.members.note_listed(sighting, read)
+        is_whole = self.members.are_whole(read)
         if state.phase in (Phase.ACTIVE, Phase.DOUBTFUL):
             self._note_going_on(state, read)
         elif not self._is_evidence(read):
             return
         elif state.phase is Phase.ENDED:
-            if not self.is_array or (is_whole and not self.going_on):
+            if not self.members.is_array or (is_whole and not self.members.going_on):
                 self.settle(Stage.DELETED, state)
         elif state.phase is Phase.INTERRUPTED or is_whole:
             self._note_claim(state, read, sighting.ended_at)
@@ -192,14 +225,6 @@ class Progress:
                 self.claim = None
         elif state.phase is Phase.NOT_LISTED:
             self.hint = self.hint or MISSED
-
-    def is_whole(self, read: Read) -> bool:
-        """
-        Tell whether nothing of the job can be missing in what was read.
-
-        :param read: as it was asked for.
-        """
-        return read.is_complete and (read.is_alone or not self.is_array)
 
     def note_detail(self, state: JobState, read: Read, ended_at: datetime | None) -> None:
         """
@@ -231,21 +256,11 @@ class Progress:
         is_over = state.phase is Phase.ENDED or (state.phase is Phase.INTERRUPTED and age >= absent_for)
         if not is_over or not self._is_evidence(read):
             return
-        self.is_array |= sighting.has_members
-        self.going_on -= sighting.ended
-        if not self.is_array or (self.claimed and self.claimed <= sighting.ended and not self.going_on):
-            self.settle_as_past(state)
-        else:
-            self.past = state
-
-    def settle_as_past(self, state: JobState) -> None:
-        """
-        Take down that its end is known.
-
-        :param state: what the history says.
-        """
-        is_listed = self.state is not UNSEEN and self.state.phase is not Phase.NOT_LISTED
-        self.settle(Stage.DELETED if is_listed else Stage.GONE, state)
+        self.members.note_past(sighting)
+        claimed = self.members.claimed
+        if not self.members.is_array or (claimed and claimed <= sighting.ended and not self.members.going_on):
+            is_listed = self.state is not UNSEEN and self.state.phase is not Phase.NOT_LISTED
+            self.settle(Stage.DELETED if is_listed else Stage.GONE, state)
 
     def note_unseen(self, error: ScnetError) -> None:
         """Take down that a look failed. It is no verdict."""
@@ -274,7 +289,7 @@ class Progress:
 
     def has_stood(self, seconds: float) -> bool:
         """Tell whether what is said of it has been said for so long, without a break."""
-        return self.claim is not None and self.stood >= seconds
+        return self.claim is not None and self.claim.has_stood(seconds)
 
     def is_due(self, gateway: str) -> bool:
         """
@@ -310,7 +325,7 @@ class Progress:
         elif self.claim and self.claim.phase is Phase.NOT_LISTED:
             self.stage = Stage.DUE  # it was deleted before SCNet knew it
         self._see(state, read)
-        self.was_active, self.claim, self.stood = True, None, 0.0
+        self.was_active, self.claim = True, None
         self.hint = state if state.owner not in ("", self.ref.user) else VANISHED
         # COMPLETING is the way out: SCNet may refuse to delete such a job, and waiting is all it takes.
         goes_on = state.phase is Phase.ACTIVE and state.word != "COMPLETING"
@@ -323,12 +338,12 @@ class Progress:
             if state.phase is not Phase.INTERRUPTED or was_interrupted:
                 return
             self.stage = Stage.DUE
-        if self.claim is None or (self.claim.phase, self.claim.status) != (state.phase, state.status):
-            self.claim = Claim(state.phase, state.status, since=read.ended)
+        is_same = self.claim and (self.claim.phase, self.claim.status) == (state.phase, state.status)
+        since = self.claim.since if self.claim and is_same else read.ended
         if state.phase is Phase.INTERRUPTED and ended_at:
-            self.claim = replace(self.claim, since=read.ended - max(0.0, read.wall_clock - ended_at.timestamp()))
+            since = read.ended - max(0.0, read.wall_clock - ended_at.timestamp())
+        self.claim = Claim(state.phase, state.status, since, until=read.began)
         self._see(state, read)
-        self.stood = max(0.0, read.began - self.claim.since)
         if self.stage is Stage.HOPELESS:
             self.stage = Stage.REFUSED
 

@@ -577,6 +577,8 @@ def test_error_of_the_account_stops_and_tells_what_was_done(
     assert isinstance(caught.value, ScnetPermanentError)
     assert "Of 150 jobs, 100 were named in a delete request and 50 were not" in str(caught.value)
     assert len(caught.value.report.left) == 150
+    unsent = str(caught.value).partition("not named in a delete request: ")[2]
+    assert unsent.split(";") == [job.ref for job in jobs[100:]]
     assert all(job.ref in str(caught.value) for job in jobs)
     assert caught.value.code == code
     assert scnet.calls["delete"] <= 2 + (code == "10008")
@@ -684,6 +686,16 @@ def test_gateway_that_is_gone(scnet: ScnetEmulator, delete: Delete) -> None:
     with pytest.raises(ScnetJobsNotDeletedError, match="nothing answers at this address"):
         delete(job, timeout=30)
     assert job.active
+
+
+def test_job_that_breaks_the_answer_to_its_whole_batch(scnet: ScnetEmulator, delete: Delete) -> None:
+    jobs = [scnet.add_job() for _ in range(20)]
+    scnet.fail(
+        "delete", status=502, body="<html>", times=None, when=lambda r: f":{jobs[7].job_id}:" in r.form["strJobInfoMap"]
+    )
+    with pytest.raises(ScnetJobsNotDeletedError):
+        delete(*jobs, timeout=120)
+    assert scnet.active_jobs == [jobs[7]]
 
 
 # --- options ------------------------------------------------------------------------------------------------

@@ -83,6 +83,21 @@ def test_failed(error: ScnetError, batch: int, stage: Stage, answered: bool) -> 
     assert job.is_due(HERE)
 
 
+def test_batch_that_is_never_answered_although_looks_are_is_cut() -> None:
+    job = at(Stage.DUE)
+    job.note_failure(BROKEN, HERE, batch=50)
+    assert job.batch_limit == 50
+    job.note_unseen(BROKEN)  # the service is down
+    job.note_failure(BROKEN, HERE, batch=50)
+    assert job.batch_limit == 50
+    see(job, RUNNING, 1)
+    job.note_failure(BROKEN, HERE, batch=50)
+    assert job.batch_limit == 25
+    job.note_confirmed(HERE)
+    job.note_failure(BROKEN, HERE, batch=50)
+    assert job.batch_limit == 50
+
+
 def test_refused_again_and_again_is_hopeless_only_if_seen_to_go_on() -> None:
     job = at(Stage.DUE)
     for _ in range(TRIES):
