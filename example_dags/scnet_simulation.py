@@ -1,15 +1,19 @@
 """
 One simulation: submit it, work with it, and be sure that it is over at the end, whatever happened in between.
 
-Submitting is the *setup*, deleting is its *teardown*: it runs whether the work succeeded or failed, and
-``on_failure_fail_dagrun`` turns the run red if a job could not be stopped. A teardown that counts like this hides
-the work before it from the run's state, so the work needs a follower of its own (here ``publish``): Airflow judges a
-run by its last tasks.
+**What it shows.** Submitting is the *setup*, deleting is its *teardown*: it runs whether the work succeeded or failed,
+and `on_failure_fail_dagrun` turns the run red if a job could not be stopped. A teardown that counts like this hides the
+work before it from the run's state, so the work needs a follower of its own (here `publish`): Airflow judges a run by
+its last tasks. As it stands, the work fails and the run ends red, with its job stopped.
+
+**What to change.** `QUEUE` and `WORK_DIR`, the command in `submit`, and what `check_residuals` and `publish` do.
+
+**What it costs.** One core for as long as the work takes, two hours at most (`GAP_WALL_TIME`), and about ten requests.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from airflow.providers.common.compat.sdk import DAG, setup, task
 
@@ -19,7 +23,14 @@ from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator
 QUEUE = "debug"
 WORK_DIR = "/public/home/acexample01/run1"
 
-with DAG("scnet_simulation", schedule=None, start_date=datetime(2026, 1, 1), catchup=False, tags=["scnet"]):
+with DAG(
+    "scnet_simulation",
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    doc_md=__doc__,
+    tags=["scnet"],
+):
 
     @setup
     @task
@@ -57,5 +68,10 @@ with DAG("scnet_simulation", schedule=None, start_date=datetime(2026, 1, 1), cat
 
     job = submit()
     work = check_residuals(job)
-    delete_jobs = ScnetDeleteJobsOperator(task_id="delete_jobs", jobs=job)
+    delete_jobs = ScnetDeleteJobsOperator(
+        task_id="delete_jobs",
+        jobs=job,
+        retries=2,  # Deleting twice does no harm, and each minute without a delete costs core-hours.
+        retry_delay=timedelta(minutes=1),
+    )
     work >> [publish(), delete_jobs.as_teardown(setups=job.operator, on_failure_fail_dagrun=True)]

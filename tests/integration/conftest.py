@@ -1,4 +1,4 @@
-"""DAG runs on a real Airflow, in this process, with a database of their own."""
+"""DAG runs on a real Airflow, in this process or in one of their own, with a database of their own."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pytest
 from tests.conftest import EXAMPLE_DAGS
 
 HOME = Path(os.environ["AIRFLOW_HOME"])
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass
@@ -29,6 +30,32 @@ class Run:
     tasks: dict[str, str]
     tries: dict[str, int]
     returned: dict[str, Any]
+
+
+@dataclass
+class RunningDag:
+    """A run in a process of its own, as `airflow dags test` makes it: Airflow's signal handlers are real there."""
+
+    dag_id: str
+    log: Path
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        command = [sys.executable, "-m", "airflow", "dags", "test", self.dag_id]
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far."""
+        return ANSI.sub("", self.log.read_text())
+
+    def finish(self, timeout: float = 60) -> Run:
+        """Wait for its end, and read what became of it."""
+        self.process.wait(timeout)
+        assert "starting task" in self.output, self.output  # else there is no run to read
+        return _read(self.dag_id)
 
 
 @pytest.fixture(scope="session")
@@ -42,29 +69,53 @@ def airflow() -> None:
 
 
 @pytest.fixture(scope="session")
-def run_dag(airflow: None) -> Callable[..., Run]:
-    def run(dag_id: str, **changes: dict[str, Any]) -> Run:
-        """Run a DAG after changing attributes of some of its tasks, given as task_id={...}."""
+def find_dag(airflow: None) -> Callable[[str], Any]:
+    def find(dag_id: str) -> Any:
         try:
             from airflow.dag_processing.dagbag import DagBag
         except ImportError:  # Airflow < 3.2
             from airflow.models.dagbag import DagBag
         bag = DagBag(HOME / "dags")
         assert not bag.import_errors
-        dag = bag.dags[dag_id]
+        return bag.dags[dag_id]
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def run_dag(find_dag: Callable[[str], Any]) -> Callable[..., Run]:
+    def run(dag_id: str, **changes: dict[str, Any]) -> Run:
+        """Run a DAG after changing attributes of some of its tasks, given as task_id={...}."""
+        dag = find_dag(dag_id)
         for task_id, attributes in changes.items():
             for name, value in attributes.items():
                 setattr(dag.get_task(task_id), name, value)
-        return _read(dag_id, dag.test().run_id)
+        dag.test()
+        return _read(dag_id)
 
     return run
 
 
-def _read(dag_id: str, run_id: str) -> Run:
+@pytest.fixture
+def start_dag(airflow: None, tmp_path: Path) -> Iterator[Callable[[str], RunningDag]]:
+    started: list[RunningDag] = []
+
+    def start(dag_id: str) -> RunningDag:
+        started.append(RunningDag(dag_id, tmp_path / f"{dag_id}.log"))
+        return started[-1]
+
+    yield start
+    for run in started:
+        run.process.kill()
+        run.process.wait()
+
+
+def _read(dag_id: str) -> Run:
+    """Read from Airflow's database what became of a DAG's latest run."""
     with sqlite3.connect(HOME / "airflow.db") as database:
-        key = (dag_id, run_id)
-        where = "WHERE dag_id = ? AND run_id = ?"
-        state = database.execute(f"SELECT state FROM dag_run {where}", key).fetchone()[0]
+        latest = "SELECT run_id, state FROM dag_run WHERE dag_id = ? ORDER BY id DESC LIMIT 1"
+        run_id, state = database.execute(latest, (dag_id,)).fetchone()
+        where, key = "WHERE dag_id = ? AND run_id = ?", (dag_id, run_id)
         rows = database.execute(f"SELECT task_id, state, try_number FROM task_instance {where}", key).fetchall()
         xcoms = database.execute(f"SELECT task_id, value FROM xcom {where} AND key = 'return_value'", key).fetchall()
     return Run(
