@@ -13,9 +13,12 @@ QUOTE_LIMIT = 200
 """Characters of an answer that an error message quotes at most."""
 SHORTEST_REDACTED = 6
 """Characters; replacing anything shorter in an answer could change its meaning."""
+DEEPEST = 50
+"""Levels of nesting that are looked at; SCNet's answers have four."""
+_NESTS = (dict, list)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class Secret:
     """
     Text that must not be shown. It is no ``str`` on purpose: it cannot slip into a message, and a log of local
@@ -62,23 +65,59 @@ def shown(value: object) -> str:
 
 def redact(value: Any, secrets: Sequence[Secret]) -> Any:
     """
-    Take secrets out of what SCNet said, for it may echo a request.
+    Take secrets out of what SCNet said, for it may echo a request. What is nested too deeply for any of its answers
+    is left out: whoever handles it later would run out of stack.
 
     :param value: text, or what JSON makes of it.
     :param secrets: what must not be shown.
     """
-    if isinstance(value, dict):
-        return {redact(key, secrets): redact(item, secrets) for key, item in value.items()}
-    if isinstance(value, list):
-        return [redact(item, secrets) for item in value]
-    if not isinstance(value, str):
+    texts = [secret.text for secret in secrets if len(secret.text) >= SHORTEST_REDACTED]
+    return _redact(value, texts, DEEPEST) if texts or _is_deeper(value, DEEPEST) else value
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    if not isinstance(value, _NESTS):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    return depth == 0 or any(_is_deeper(item, depth - 1) for item in items if isinstance(item, _NESTS))
+
+
+def _redact(value: Any, secrets: list[str], depth: int) -> Any:
+    if isinstance(value, str):
+        return _redact_text(value, secrets)
+    if not isinstance(value, _NESTS):
         return value
-    long_enough = [secret for secret in secrets if len(secret.text) >= SHORTEST_REDACTED]
-    for secret in long_enough:
-        value = value.replace(secret.text, "***")
-    # JSON, HTML and URLs each have their own way to write the same character.
-    plain = unquote(html.unescape(re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), value)))
-    return "(withheld: it repeats the credential)" if any(s.text in plain for s in long_enough) else value
+    if depth == 0:
+        return "(nested too deeply)"
+    if isinstance(value, list):
+        return [_redact(item, secrets, depth - 1) for item in value]
+    return {_redact(key, secrets, 0): _redact(item, secrets, depth - 1) for key, item in value.items()}
+
+
+def _redact_text(text: str, secrets: list[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    plain = _plain(text)
+    return "(withheld: it repeats the credential)" if any(secret in plain for secret in secrets) else text
+
+
+def _plain(text: str) -> str:
+    """JSON, HTML and URLs each have their own way to write the same character."""
+    return unquote(html.unescape(re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), text)))
+
+
+def may_repeat(text: str, secrets: Sequence[Secret]) -> bool:
+    """
+    Tell whether a secret may be in an answer, which is much quicker than to look at all that JSON makes of it.
+
+    :param text: JSON as it was received; a text in it may be JSON, HTML or a URL in turn.
+    """
+    plain = _plain(text)
+    if "\\" in text:
+        for _ in range(2):  # an escape may itself be escaped
+            plain = _plain(re.sub(r"\\+", r"\\", plain))
+        plain = plain.replace("\\", "")  # one may stand before any other character
+    return any(secret.text in text or secret.text.replace("\\", "") in plain for secret in secrets)
 
 
 def without_tokens(text: str) -> str:
@@ -97,3 +136,12 @@ def sentences(*parts: str) -> str:
     :param parts: sentences; empty ones are left out.
     """
     return " ".join(part for part in parts if part)
+
+
+def counted(number: int, noun: str) -> str:
+    """
+    Say how many there are.
+
+    :param noun: in the singular; a regular one.
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -28,6 +28,7 @@ import pytest  # noqa: E402
 from airflow_provider_scnet.api.addresses import gateway_address  # noqa: E402
 from airflow_provider_scnet.api.credentials import StoredToken, TokenCache  # noqa: E402
 from airflow_provider_scnet.api.gateway import ScnetClient  # noqa: E402
+from airflow_provider_scnet.api.patience import Patience  # noqa: E402
 from airflow_provider_scnet.api.platform import PlatformClient  # noqa: E402
 from airflow_provider_scnet.api.tokens import Token  # noqa: E402
 from airflow_provider_scnet.api.transport import Transport  # noqa: E402
@@ -60,9 +61,35 @@ def jwt(payload: str | bytes) -> str:
     return f"e30.{base64.urlsafe_b64encode(payload).rstrip(b'=').decode()}.c2ln"
 
 
+class VirtualPatience(Patience):
+    """
+    Patience that does not sleep.
+
+    :param scnet: the emulator whose clock to look at and to move.
+    :param pauses: where to note how long it would have slept.
+    """
+
+    def __init__(self, scnet: ScnetEmulator | None = None, pauses: list[float] | None = None) -> None:
+        super().__init__()
+        self._clock = scnet.clock if scnet else None
+        self._pauses = [] if pauses is None else pauses
+
+    def now(self) -> float:
+        return self._clock.now() if self._clock else super().now()
+
+    def wall_clock(self) -> float:
+        return self._clock.now() if self._clock else super().wall_clock()
+
+    def sleep(self, seconds: float) -> None:
+        self.check()
+        self._pauses.append(seconds)
+        if self._clock:
+            self._clock.advance(seconds)
+
+
 def platform_of(scnet: ScnetEmulator) -> PlatformClient:
     """The emulator's platform, on the emulator's clock."""
-    transport = Transport(field="extra `platform_url`", sleep=scnet.clock.advance)
+    transport = Transport(field="extra `platform_url`", patience=VirtualPatience(scnet))
     return PlatformClient(scnet.url, scnet.url, api=transport, platform=transport, now=scnet.clock.now)
 
 
@@ -70,7 +97,7 @@ def client_of(scnet: ScnetEmulator, token: str | None = None, gateways: Sequence
     """A client that waits on the emulator's clock instead of sleeping."""
     stored = Token.read(token or scnet.token)
     tokens = StoredToken(stored, platform_of(scnet), cache=TokenCache(), now=scnet.clock.now)
-    return ScnetClient(gateways or [gateway_address(scnet.url)], tokens, Transport(sleep=scnet.clock.advance))
+    return ScnetClient(gateways or [gateway_address(scnet.url)], tokens, Transport(patience=VirtualPatience(scnet)))
 
 
 @pytest.fixture
@@ -84,7 +111,7 @@ def delete(scnet: ScnetEmulator, client: ScnetClient) -> Callable[..., DeletionR
 
     def run(*jobs: Any, **options: Any) -> DeletionReport:
         refs = parse_jobs([getattr(job, "ref", job) for job in jobs], scheduler_id=SCHEDULER, user=scnet.user)
-        return Deletion(client, refs, DeleteOptions(**options), clock=scnet.clock.now).run(scnet.clock.advance)
+        return Deletion(client, refs, DeleteOptions(**options)).run()
 
     return run
 

@@ -1,11 +1,25 @@
 from __future__ import annotations
 
 import json
+import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from airflow_provider_scnet.wording import QUOTE_LIMIT, Secret, quote, redact, sentences, shown, without_tokens
+from airflow_provider_scnet.wording import (
+    DEEPEST,
+    QUOTE_LIMIT,
+    Secret,
+    may_repeat,
+    quote,
+    redact,
+    sentences,
+    shown,
+    without_tokens,
+)
 
 SECRET = Secret("eyJ.secret-part.c2ln")
 
@@ -39,6 +53,12 @@ def test_secret_does_not_show_itself(text: str) -> None:
     assert "***" in text
 
 
+def test_secret_is_no_attribute_that_a_log_may_list() -> None:
+    with pytest.raises(TypeError):
+        vars(SECRET)
+    assert pickle.loads(pickle.dumps(SECRET)) == SECRET
+
+
 def test_secret_cannot_slip_into_a_text() -> None:
     with pytest.raises(TypeError):
         "token: " + SECRET  # type: ignore[operator]
@@ -61,6 +81,58 @@ def test_secret_cannot_slip_into_a_text() -> None:
 )
 def test_redact(value: Any, redacted: Any) -> None:
     assert redact(value, [SECRET, Secret("")]) == redacted
+
+
+@pytest.mark.parametrize("secrets", [[], [SECRET]])
+def test_redact_stops_where_no_answer_goes(secrets: list[Secret]) -> None:
+    deep: Any = SECRET.text
+    for _ in range(DEEPEST):
+        deep = [deep]
+    assert str(redact(deep, [SECRET])) == f"{'[' * DEEPEST}'***'{']' * DEEPEST}"
+    for _ in range(100_000):
+        deep = {"a": [deep]}
+    redacted = str(redact(deep, secrets))
+    assert "(nested too deeply)" in redacted
+    assert len(redacted) < 1000
+
+
+def test_redact_leaves_an_answer_without_secrets_as_it_is() -> None:
+    answer = {"list": [{"jobId": 1, "jobInitAttr": {"a": None}}]}
+    assert redact(answer, []) is answer
+
+
+SPELLINGS: list[Callable[[str], str]] = [
+    lambda char: char,
+    lambda char: f"\\u{ord(char):04x}",
+    lambda char: f"&#{ord(char)};",
+    lambda char: f"&#x{ord(char):X};",
+    lambda char: f"%{ord(char):02X}",
+]
+
+
+def escaped(text: str) -> str:
+    return "".join(f"\\u{ord(char):04x}" for char in text)
+
+
+@given(
+    st.lists(st.sampled_from(SPELLINGS), min_size=len(SECRET.text), max_size=len(SECRET.text)),
+    st.sampled_from([str, lambda text: json.dumps({"token": text})]),
+    st.sampled_from(
+        [json.dumps, lambda text: json.dumps(text, ensure_ascii=False), lambda text: f'"{escaped(text)}"'],
+    ),
+)
+def test_what_redact_would_find_is_never_passed_over(
+    spelt: list[Callable[[str], str]], hold: Callable[[str], str], dump: Callable[[str], str]
+) -> None:
+    value = hold("中/" + "".join(spell(char) for spell, char in zip(spelt, SECRET.text, strict=True)))
+    body = dump(value)
+    assert json.loads(body) == value
+    assert redact(value, [SECRET]) == value or may_repeat(body, [SECRET])
+
+
+@pytest.mark.parametrize("text", ["", "{}", r'{"data":"\u4e2d &amp; 100 %"}', SECRET.text[:-1]])
+def test_most_answers_need_no_redaction(text: str) -> None:
+    assert not may_repeat(text, [SECRET])
 
 
 def test_short_secret_is_left_alone() -> None:

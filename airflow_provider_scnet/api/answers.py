@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -10,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import NewConnectionError, ReadTimeoutError
 
 from airflow_provider_scnet.api.addresses import holds_certificates
 from airflow_provider_scnet.exceptions import (
@@ -21,7 +22,12 @@ from airflow_provider_scnet.exceptions import (
     ScnetTransientError,
     error_from_code,
 )
-from airflow_provider_scnet.wording import Secret, quote, redact, sentences, without_tokens
+from airflow_provider_scnet.wording import Secret, may_repeat, quote, redact, sentences, without_tokens
+
+LARGEST_ANSWER = 32 << 20
+"""Bytes of an answer, decompressed, beyond which it is not read."""
+CHUNK = 16 << 10
+"""Bytes that are decompressed at a time: they may become a thousand times as many."""
 
 
 class NeverSentError(ScnetTransientError):
@@ -68,15 +74,50 @@ class Call:
         return ScnetTransientError(f"SCNet's answer has {what} ({self.where}).", call=self.name)
 
 
-class _Answer:
+@dataclass(frozen=True, repr=False)
+class Received:
     """
-    An answer, read as far as that is possible without an error. It may hold new tokens: where an error is raised, it
-    stands in local variables, which a log may draw, only as this, whose ``repr`` shows nothing.
+    What came back from a request; may hold tokens.
+
+    :param status: of HTTP.
+    :param body: decompressed.
     """
 
-    def __init__(self, response: requests.Response) -> None:
-        self.status = response.status_code
-        self.text = response.content.decode("utf-8-sig", "replace")
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status tells of no error."""
+        return self.status < 400
+
+
+def read_body(response: requests.Response, call: Call) -> bytes:
+    """
+    Read the body of an answer, unless it is too large.
+
+    :param response: an answer whose body has not been read.
+    :raises ScnetTransientError: if it is.
+    """
+    body = bytearray()
+    for chunk in response.iter_content(CHUNK):
+        body += chunk
+        if len(body) > LARGEST_ANSWER:
+            raise ScnetTransientError(
+                f"{call.origin} - the answer is larger than {LARGEST_ANSWER >> 20} MB and was cut off ({call.where}).",
+                remedy=f"If it stays: Check that {call.field} of the Connection is SCNet's address.",
+                call=call.name,
+            )
+    return bytes(body)
+
+
+class _Answer:
+    """An answer, read as far as that is possible without an error."""
+
+    def __init__(self, received: Received) -> None:
+        self.status = received.status
+        self.text = received.body.decode("utf-8-sig", "replace")
         try:
             envelope = json.loads(self.text)
         except (ValueError, RecursionError):
@@ -88,41 +129,43 @@ class _Answer:
         self.data = envelope.get("data")
 
 
-def open_envelope(response: requests.Response, call: Call, secrets: list[Secret], *, quotable: bool) -> Any:
+def open_envelope(received: Received, call: Call, secrets: Sequence[Secret], *, quotable: bool) -> Any:
     """
     Return the ``data`` of an envelope, which may come with any HTTP status: the body is read before that is judged.
 
     :param secrets: what was sent and must not be shown, should the answer repeat it.
-    :param quotable: whether an error may quote the body; ``False`` where it may hold a new token.
+    :param quotable: ``False`` if the answer may hold a new token: then no error quotes the body, and the data is
+        returned as it is.
     :raises ScnetError: in the class that stands for the code, or for what came instead of an envelope.
     """
-    answer = _Answer(response)
+    answer = _Answer(received)
+    echoed = secrets if may_repeat(answer.text, secrets) else ()
     if answer.code is None or (answer.code == "0" and not 200 <= answer.status < 300):
-        raise _not_an_envelope(response, call, redact(answer.text, secrets) if quotable else "", secrets)
+        raise _not_an_envelope(received, call, redact(answer.text, echoed) if quotable else "", secrets)
     if answer.code == "0":
-        return answer.data
-    msg = answer.msg and redact(answer.msg if quotable else without_tokens(answer.msg), secrets)
+        return redact(answer.data, echoed) if quotable else answer.data
+    msg = answer.msg and redact(answer.msg if quotable else without_tokens(answer.msg), echoed)
     raise error_from_code(
-        redact(answer.code, secrets),
+        redact(answer.code, echoed),
         msg=msg,
-        data=redact(answer.data, secrets) if quotable else None,
+        data=redact(answer.data, echoed) if quotable else None,
         call=call.name,
         connection=call.connection,
         field=call.field,
-        overloaded=_is_overloaded(response),
-        retry_after=_retry_after(response),
+        overloaded=_is_overloaded(received),
+        retry_after=_retry_after(received),
     )
 
 
-def _not_an_envelope(response: requests.Response, call: Call, text: str, secrets: list[Secret]) -> ScnetError:
-    status = response.status_code
-    page = "html" in response.headers.get("Content-Type", "")
+def _not_an_envelope(received: Received, call: Call, text: str, secrets: Sequence[Secret]) -> ScnetError:
+    status = received.status
+    page = "html" in received.headers.get("Content-Type", "")
     said = f"It begins: {quote(text)!r}." if text.strip() else ""
     answer = f"[HTTP {status}] {'a web page' if page else 'no SCNet answer'} from {call.origin} ({call.where})"
     check = f"Check that {call.field} of the Connection is SCNet's address."
     details: dict[str, Any] = {"remedy": check, "code": str(status), "call": call.name}
     if 300 <= status < 400:
-        target = quote(redact(_target_of(response), secrets), 100)
+        target = quote(redact(_target_of(received), secrets), 100)
         return ScnetAddressError(f"{answer}: a redirect to {target!r}, not followed.", **details)
     message = sentences(f"{answer}.", said)
     if status in (404, 405):
@@ -130,10 +173,23 @@ def _not_an_envelope(response: requests.Response, call: Call, text: str, secrets
     if status == 401:
         details["remedy"] = "Store a current token of this gateway's region."
         return ScnetCredentialError(message, **details)
-    if _is_overloaded(response) or response.ok:
+    if _is_overloaded(received) or received.ok:
         details["remedy"] = f"If it stays: {check}"
-        return ScnetTransientError(message, retry_after=_retry_after(response), **details)
+        return ScnetTransientError(message, retry_after=_retry_after(received), **details)
     return ScnetError(message, **details)
+
+
+def too_long(call: Call, seconds: float, *, never_sent: bool) -> ScnetTransientError:
+    """
+    Build the error for a request that was given up because it took too long.
+
+    :param seconds: how long that was.
+    :param never_sent: whether not even a connection had been made by then.
+    """
+    what = f"no complete answer within {seconds:g} s, so it was cut off"
+    if never_sent:
+        return NeverSentError(f"{call.origin} - no connection within {seconds:g} s ({call.where}).", call=call.name)
+    return ScnetTransientError(f"{call.origin} - {what} ({call.where}).", call=call.name)
 
 
 def error_on_the_way(error: Exception, call: Call, *, timeout: tuple[float, float], verify: bool | str) -> ScnetError:
@@ -147,12 +203,12 @@ def error_on_the_way(error: Exception, call: Call, *, timeout: tuple[float, floa
     # What requests raises for URLs and proxies that cannot be; all that happens on the network is an OSError.
     if isinstance(error, ValueError) or not isinstance(error, OSError):
         return ScnetRequestError(
-            f"{call.origin}: not an address that can be used.", remedy=f"Check {call.field} and HTTPS_PROXY."
+            f"{call.origin} is not an address that can be used.", remedy=f"Check {call.field} and HTTPS_PROXY."
         )
     kind, what, remedy = _why(error, call.field, timeout, verify)
     proxied = requests.utils.select_proxy(call.url, requests.utils.get_environ_proxies(call.url))
     hint = "A proxy is set: check HTTPS_PROXY and NO_PROXY, too." if proxied else ""
-    return kind(f"{call.origin}: {what} ({call.where}).", remedy=sentences(remedy, hint), call=call.name)
+    return kind(f"{call.origin} - {what} ({call.where}).", remedy=sentences(remedy, hint), call=call.name)
 
 
 def _why(
@@ -180,27 +236,27 @@ def _why(
     if isinstance(error, requests.exceptions.SSLError):
         remedy = f"Check that port and scheme (https or http) of {field} are right."
         return ScnetTransientError, "TLS failed", remedy
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, requests.Timeout) or isinstance(cause, ReadTimeoutError):  # the latter within the body
         return ScnetTransientError, f"no answer within {timeout[1]:g} s", ""
     return ScnetTransientError, "the connection broke before an answer came", ""
 
 
-def _target_of(response: requests.Response) -> str:
+def _target_of(received: Received) -> str:
     """Name the host a redirect leads to, or the path of a relative one; a query may hold a secret."""
     try:
-        parts = urlsplit(response.headers.get("Location", ""))
+        parts = urlsplit(received.headers.get("Location", ""))
     except ValueError:
         return ""
     return parts.netloc.rpartition("@")[2] or parts.path
 
 
-def _is_overloaded(response: requests.Response) -> bool:
-    return response.status_code in (408, 429) or response.status_code >= 500
+def _is_overloaded(received: Received) -> bool:
+    return received.status in (408, 429) or received.status >= 500
 
 
-def _retry_after(response: requests.Response) -> float | None:
+def _retry_after(received: Received) -> float | None:
     """Read ``Retry-After``: seconds, or an HTTP date."""
-    value = response.headers.get("Retry-After", "").strip()
+    value = received.headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
         return float(value)
     try:

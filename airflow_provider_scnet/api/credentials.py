@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import logging
 import math
+import random
+import sys
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar, cast
 
 from airflow.providers.common.compat.sdk import mask_secret
 
+from airflow_provider_scnet.api.exchange import forget_frames
+from airflow_provider_scnet.api.patience import SLICE, Patience
 from airflow_provider_scnet.api.platform import AccessKeys, PlatformClient
 from airflow_provider_scnet.api.tokens import RegionToken, Token, utc
 from airflow_provider_scnet.exceptions import (
@@ -31,6 +36,8 @@ PAUSE_AFTER_FAILURE = 60.0
 """Seconds for which a token that is still alive is used after it could not be replaced."""
 RENEWAL_WINDOW = 24 * 3600.0
 """Seconds after its end during which a token can still be renewed."""
+MINTS = 3
+"""How often a token is fetched anew, with keys, because SCNet has refused one."""
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -45,6 +52,7 @@ class _Entry:
         self.quiet_until = 0.0  # no replacement is tried before, because one has just failed
         self.margin: dict[Token, float] = {}  # of new tokens: they may live for less than RENEWAL_MARGIN
         self.regions: list[RegionToken] = []
+        self.next_mint: tuple[Token | None, float] = (None, 0.0)  # a token that was refused, and when to replace it
 
 
 class TokenCache:
@@ -71,11 +79,13 @@ class TokenSource(ABC):
 
     :param entry: the tokens that are known already; shared by the sources of one credential.
     :param now: seconds since the epoch.
+    :param patience: how to wait.
     """
 
-    def __init__(self, entry: _Entry, now: Callable[[], float]) -> None:
+    def __init__(self, entry: _Entry, now: Callable[[], float], patience: Patience | None) -> None:
         self._entry = entry
         self._now = now
+        self.patience = patience or Patience()
 
     def token(self) -> Token:
         """
@@ -83,7 +93,7 @@ class TokenSource(ABC):
 
         :raises ScnetCredentialError: if there is none to be had.
         """
-        with self._entry.lock:
+        with self._alone():
             old = self._known()
             alive = old is not None and (old.ends_at or 0) > self._now()
             if old and alive and self._now() < self._entry.quiet_until:
@@ -105,8 +115,17 @@ class TokenSource(ABC):
         """
         return self._get(lambda token: token != stale and not self._ends_soon(token))
 
+    def pause_after(self, refusals: int, refused: Token) -> float | None:
+        """
+        Return the seconds to wait before another token is fetched; ``None`` if that would not help.
+
+        :param refusals: how many tokens SCNet has refused for this call.
+        :param refused: the last of them.
+        """
+        return 0.0 if refusals == 1 else None
+
     def _get(self, is_good: Callable[[Token], bool]) -> Token:
-        with self._entry.lock:
+        with self._alone():
             token = self._known()
             if token and is_good(token):
                 return token
@@ -116,11 +135,21 @@ class TokenSource(ABC):
             self._entry.margin[new] = min(RENEWAL_MARGIN, lifetime / 10) if lifetime > 0 else -math.inf
             return new
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Whoever fetches a token may take minutes, and who is told to stop does not wait for that."""
+        while not self._entry.lock.acquire(timeout=SLICE):
+            self.patience.check()
+        try:
+            yield
+        finally:
+            self._entry.lock.release()
+
     def _ends_soon(self, token: Token) -> bool:
         margin = self._entry.margin.get(token, RENEWAL_MARGIN)
         return token.ends_at is not None and token.ends_at - self._now() < margin
 
-    def explain(self, error: ScnetCredentialError) -> ScnetCredentialError:
+    def explain(self, error: ScnetCredentialError) -> ScnetError:
         """Say of a new token's refusal what it means for this kind of credential."""
         return error
 
@@ -142,6 +171,7 @@ class StoredToken(TokenSource):
     :param keys: where to turn to when it has ended, instead of renewing it.
     :param connection: the Airflow connection id, for messages.
     :param now: seconds since the epoch.
+    :param patience: how to wait.
     """
 
     def __init__(
@@ -153,16 +183,23 @@ class StoredToken(TokenSource):
         keys: KeyTokens | None = None,
         connection: str = "scnet_default",
         now: Callable[[], float] = time.time,
+        patience: Patience | None = None,
     ) -> None:
-        super().__init__(cache.entry("token", platform.platform_url, token), now)
+        super().__init__(cache.entry("token", platform.platform_url, token), now, patience)
         self._stored = token
         self._platform = platform
         self._keys = keys
         self._connection = connection
 
-    def explain(self, error: ScnetCredentialError) -> ScnetCredentialError:
+    def explain(self, error: ScnetCredentialError) -> ScnetError:
         """See the base class."""
         return self._keys.explain(error) if self._keys else error
+
+    def pause_after(self, refusals: int, refused: Token) -> float | None:
+        """See the base class; the token of the password, once refused, needs no pause before the keys are tried."""
+        if self._keys and refused != self._stored:
+            return self._keys.pause_after(refusals, refused)
+        return super().pause_after(refusals, refused)
 
     def _known(self) -> Token:
         return self._entry.token or self._stored
@@ -180,11 +217,9 @@ class StoredToken(TokenSource):
         except (ScnetCredentialError, ScnetPermissionError):
             raise self._ended(stale, "SCNet does not renew it") from None
         except ScnetTransientError as error:
-            if stale.ends_at is not None and self._ends_soon(stale):
-                raise
-            # Refused although it has not ended: most likely it is of another region, which no renewal mends.
-            raise self._ended(stale, f"renewing it failed: {str(error).rstrip('.')}") from None
-        mask_secret(token.text)
+            helps = "A current token of this gateway's region, stored in the Connection's password, helps as well."
+            raise error.advise(sentences(error.remedy, helps)) from None
+        _mask(token)
         return token
 
     def _ended(self, stale: Token, why: str) -> ScnetCredentialError:
@@ -209,6 +244,7 @@ class KeyTokens(TokenSource):
     :param region: the region's id; may be empty if the account has just one.
     :param connection: the Airflow connection id, for messages.
     :param now: seconds since the epoch.
+    :param patience: how to wait.
     """
 
     def __init__(
@@ -220,19 +256,42 @@ class KeyTokens(TokenSource):
         region: str = "",
         connection: str = "scnet_default",
         now: Callable[[], float] = time.time,
+        patience: Patience | None = None,
     ) -> None:
-        super().__init__(cache.entry("keys", platform.api_url, keys.login, keys.access_key, keys.secret_key), now)
+        entry = cache.entry("keys", platform.api_url, keys.login, keys.access_key, keys.secret_key)
+        super().__init__(entry, now, patience)
         self._keys = keys
         self._platform = platform
         self._region = region
         self._connection = connection
 
-    def explain(self, error: ScnetCredentialError) -> ScnetCredentialError:
-        """See the base class."""
-        return error.advise(
-            "SCNet refuses a token that was just fetched with the AK/SK pair: check that `host` is a gateway of the "
-            "region in extra `region`, or leave it empty."
+    def explain(self, error: ScnetCredentialError) -> ScnetError:
+        """See the base class. Which of the two causes it is, SCNet does not tell; one of them passes."""
+        return ScnetTransientError(
+            sentences(error.message, "It refuses even tokens that were just fetched with the AK/SK pair."),
+            remedy="Either another task or process fetches tokens with the same pair, and each new one ends the older "
+            "ones: limit how many run at once (an Airflow pool), or give each a pair of its own. Or `host` is no "
+            "gateway of the region in extra `region`: correct it, or leave it empty.",
+            code=error.code,
+            msg=error.msg,
+            data=error.data,
+            call=error.call,
         )
+
+    def pause_after(self, refusals: int, refused: Token) -> float | None:
+        """
+        See the base class; growing, and at random, so that two processes which end each other's tokens get out of
+        step. The threads of one process wait for the same moment: else the first of many would always be early.
+        """
+        if refusals > MINTS:
+            return None
+        with self._alone():
+            if self._known() not in (None, refused):  # another thread has got one meanwhile
+                return 0.0
+            now = self.patience.now()
+            if self._entry.next_mint[0] != refused:
+                self._entry.next_mint = (refused, now + random.uniform(0, 3 ** (refusals - 1)))  # noqa: S311
+            return max(0.0, self._entry.next_mint[1] - now)
 
     def _known(self) -> Token | None:
         try:
@@ -244,7 +303,7 @@ class KeyTokens(TokenSource):
         regions = self._platform.mint_tokens(self._keys)
         for region in regions:
             if region.token:
-                mask_secret(region.token.text)
+                _mask(region.token)
         self._entry.regions = regions
         return cast(Token, self.choose(regions).token)
 
@@ -278,25 +337,37 @@ class KeyTokens(TokenSource):
 
 def call_with_token(source: TokenSource, call: Callable[[Token], T]) -> T:
     """
-    Make a call; if SCNet refuses the token, once more with a new one.
+    Make a call; if SCNet refuses the token, again with a new one: once, or a few times if that may be of use.
 
     :param source: where tokens come from.
     :param call: what to do with a token.
     :raises ScnetCredentialError: if the new token is refused as well, or there is none.
+    :raises ScnetTransientError: if that may pass.
     """
     token = source.token()
+    refusals = 0
+    while True:
+        try:
+            return call(token)
+        except ScnetCredentialError as error:
+            refusal = error
+        refusals += 1
+        token = _another(source, token, refusal, refusals)
+
+
+def _another(source: TokenSource, stale: Token, refusal: ScnetCredentialError, refusals: int) -> Token:
+    """Get another token: the one that another thread has got meanwhile, or else a new one after a pause."""
+    pause = source.pause_after(refusals, stale)
+    if pause and not source.patience.allows(pause):  # the last look of a deletion needs a token, too
+        pause = 0.0 if refusals == 1 else None
+    if pause is None:
+        raise source.explain(refusal) from None
+    if pause:
+        source.patience.sleep(pause)
     try:
-        return call(token)
-    except ScnetCredentialError as error:
-        refusal = error
-    try:
-        renewed = source.renewed(token)
+        return source.renewed(stale)
     except ScnetError as why:
         raise _refused(refusal, why) from None
-    try:
-        return call(renewed)
-    except ScnetCredentialError as error:
-        raise source.explain(error) from None
 
 
 def _refused(refusal: ScnetCredentialError, why: ScnetError) -> ScnetError:
@@ -316,3 +387,12 @@ def _refused(refusal: ScnetCredentialError, why: ScnetError) -> ScnetError:
         # What may pass is no verdict of SCNet on the call itself: a deletion must not take it for an answer.
         answered=refusal.answered and issubclass(kind, ScnetPermanentError),
     )
+
+
+def _mask(token: Token) -> None:
+    outer = sys.exception()
+    try:
+        mask_secret(token.text)
+    except BaseException as error:  # a time-out, say, which strikes while Airflow passes it on
+        forget_frames(error, outer)
+        raise

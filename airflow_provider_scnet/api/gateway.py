@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote as url_quote
 
 from airflow_provider_scnet.api.answers import NeverSentError
@@ -84,9 +85,11 @@ class ScnetClient:
         self._page_size = PAGE_SIZE
         self._schedulers: dict[str, dict[str, str]] = {}  # by gateway
 
-    def tried_once(self) -> ScnetClient:
+    def tried_once(self) -> Self:
         """Return a client that makes one attempt of each call: for whoever comes back anyway."""
-        return ScnetClient(self._gateways, self._tokens, self._transport.tried_once())
+        once = copy.copy(self)
+        once._transport = self._transport.tried_once()
+        return once
 
     def __repr__(self) -> str:
         return f"ScnetClient({self._gateways!r}, connection={self._transport.connection!r})"
@@ -142,7 +145,7 @@ class ScnetClient:
         :param is_late: whether to stop in the middle; asked before each further page.
         """
         filters = {"strClusterIDList": scheduler_id, "strJobOwner": user, "strJobId": job_id}
-        return self._listing(self._pages("/jobs", filters, scheduler_id), is_late)
+        return self._listing(self._pages("/jobs", filters, scheduler_id), is_late, is_alone=job_id is not None)
 
     def get_job(self, job_id: str) -> JobRecord | None:
         """
@@ -190,7 +193,8 @@ class ScnetClient:
             "sort": "DESC",
             "orderBy": JOB_ID,
         }
-        return self._listing(self._pages("/historyjobs", filters, scheduler_id, past=True), is_late, wanted)
+        pages = self._pages("/historyjobs", filters, scheduler_id, past=True)
+        return self._listing(pages, is_late, wanted, is_alone=job_id is not None)
 
     def delete_jobs(self, refs: Sequence[JobRef]) -> dict[str, str]:
         """
@@ -232,7 +236,14 @@ class ScnetClient:
             )
         return job_id
 
-    def _listing(self, pages: Iterator[_Page], is_late: Callable[[], bool], wanted: Collection[str] = ()) -> JobListing:
+    def _listing(
+        self,
+        pages: Iterator[_Page],
+        is_late: Callable[[], bool],
+        wanted: Collection[str] = (),
+        *,
+        is_alone: bool = False,
+    ) -> JobListing:
         records: dict[JobRecord, None] = {}  # several of one job are kept: each may say something else
         totals: set[int | None] = set()
         gateways: set[str] = set()
@@ -259,6 +270,8 @@ class ScnetClient:
         is_null = totals == {_NULL}
         # A total that changes while the list is read, or is less than what came, tells nothing.
         told = totals - {_NULL} <= {len(records)} or totals - {_NULL} <= {len({r.job_id for r in records})}
+        # No limit cuts what one job has to tell, so that a total is not needed.
+        told |= is_alone and totals <= {_NULL, None} and len(records) < DOCUMENTED_PAGE_SIZE
         one_gateway = gateways.pop() if len(gateways) == 1 else ""
         return JobListing(list(records), is_last and told and bool(one_gateway), one_gateway, is_null, error)
 

@@ -104,11 +104,16 @@ class PlatformClient:
         """
         url = f"{self.api_url}/api/user/v3/tokens"
         try:
-            regions = _read_regions(
-                self._api.repeat(
-                    lambda: self._api.send("POST", url, headers=keys.headers(self._now()), quotable=False, json={}),
-                    harmless=True,
-                )
+            regions: list[RegionToken] | None = self._api.repeat(
+                lambda: self._api.send(
+                    "POST",
+                    url,
+                    headers=lambda: keys.headers(self._now()),
+                    quotable=False,
+                    read=_read_regions,
+                    json={},
+                ),
+                harmless=True,
             )
         except ScnetError as error:
             raise self._explained(error, keys) from None
@@ -123,12 +128,16 @@ class PlatformClient:
         :param token: the old token; its region counts, should the answer list several.
         """
         url = f"{self.platform_url}/ac/openapi/v2/tokens/next"
-        renewed = _read_renewal(
-            self._platform.repeat(
-                lambda: self._platform.send("POST", url, headers={"token": token}, quotable=False, json={}),
-                harmless=True,
+        renewed: Token | None = self._platform.repeat(
+            lambda: self._platform.send(
+                "POST",
+                url,
+                headers={"token": token},
+                quotable=False,
+                read=lambda data: _read_renewal(data, token.region),
+                json={},
             ),
-            token.region,
+            harmless=True,
         )
         if renewed is None:
             raise self._platform.unusable("POST", url, "no token")
@@ -184,7 +193,7 @@ class PlatformClient:
         )
 
 
-# Neither of these two raises: until they return, new tokens stand in local variables, which a log may draw.
+# These two see new tokens as they came; both run where no log draws local variables, see `Transport.send`.
 
 
 def _read_regions(data: object) -> list[RegionToken] | None:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from airflow_provider_scnet.api.addresses import gateway_address
 from airflow_provider_scnet.api.credentials import KeyTokens, StoredToken, TokenCache, TokenSource, call_with_token
 from airflow_provider_scnet.api.gateway import ScnetClient
+from airflow_provider_scnet.api.patience import Patience
 from airflow_provider_scnet.api.platform import Center, PlatformClient
 from airflow_provider_scnet.api.reference import check_user
 from airflow_provider_scnet.api.transport import Transport
@@ -25,15 +26,24 @@ class Region:
     What a Connection leads to. Nothing is sent before it is needed, and what a task needs is asked for once.
 
     :param token_cache: where to keep tokens; default: one for all regions of this process.
+    :param patience: shared by all that waits for this region; stop it, and no request is sent or waited for any more.
     :param logger: where to tell what is left out.
     """
 
     shared_tokens: ClassVar[TokenCache] = TokenCache()
 
-    def __init__(self, settings: Settings, *, token_cache: TokenCache | None = None, logger: Any = log) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        token_cache: TokenCache | None = None,
+        patience: Patience | None = None,
+        logger: Any = log,
+    ) -> None:
         self._settings = settings
         self._token_cache = token_cache or self.shared_tokens
         self._log = logger
+        self.patience = patience or Patience()
 
     @cached_property
     def client(self) -> ScnetClient:
@@ -58,7 +68,7 @@ class Region:
         """
         if self._settings.scheduler_id:
             return self._settings.scheduler_id
-        schedulers = self.client.schedulers
+        schedulers = self.client.known_schedulers()
         if len(schedulers) != 1:
             raise ScnetRequestError(
                 f"scheduler_id: SCNet lists {len(schedulers)} schedulers for connection {self._conn_id!r}: "
@@ -102,7 +112,11 @@ class Region:
                 f"Connection {self._conn_id!r}, password: the token is of region {region}, but extra `region` is "
                 f"{settings.region!r}. Store a token of that region, or correct `region`."
             )
-        shared: dict[str, Any] = {"cache": self._token_cache, "connection": self._conn_id}
+        shared: dict[str, Any] = {
+            "cache": self._token_cache,
+            "connection": self._conn_id,
+            "patience": self.patience,
+        }
         keys = KeyTokens(settings.keys, self._platform, region=region, **shared) if settings.keys else None
         return keys if keys and not stored else StoredToken(stored, self._platform, keys=keys, **shared)
 
@@ -171,6 +185,7 @@ class Region:
             field=field,
             timeout=self._settings.timeout,
             verify=self._settings.verify,
+            patience=self.patience,
         )
 
 

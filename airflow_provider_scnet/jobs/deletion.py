@@ -11,7 +11,6 @@ from typing import Any
 
 from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.reference import JobRef, to_wire
-from airflow_provider_scnet.api.states import Phase
 from airflow_provider_scnet.exceptions import (
     ScnetError,
     ScnetJobsNotDeletedError,
@@ -82,9 +81,10 @@ class Deletion:
         try:
             yield from self._insist()
         except ScnetError as error:
-            raise error.with_report(self.report(), self._account_of_all()) from None
+            account = self._account_of_all("Mend that, then run this task again.")
+            raise error.with_report(self.report(), account) from None
         except BaseException:  # the task's execution_timeout, or a kill
-            self._log.error("Stopped in the middle. %s", self._account_of_all())
+            self._log.error("Stopped in the middle. %s", self._account_of_all("Run this task again."))
             raise
         finally:
             self._patience.deadline = None
@@ -191,11 +191,11 @@ class Deletion:
     def _account(self, advice: str) -> str:
         return account_of_left(self.report(), len(self._jobs), self._elapsed(), advice=advice)
 
-    def _account_of_all(self) -> str:
+    def _account_of_all(self, advice: str) -> str:
         unsent = [job.ref for job in self._jobs if not job.sends]
         sent = f"{len(self._jobs) - len(unsent)} were named in a delete request and {len(unsent)} were not"
         named = f"\n  not named in a delete request: {to_wire(unsent)}" if unsent else ""
-        return f"Of {counted(len(self._jobs), 'job')}, {sent}. {self._account('Run this task again then.')}{named}"
+        return f"Of {counted(len(self._jobs), 'job')}, {sent}. {self._account(advice)}{named}"
 
     def _not_deleted(self, report: DeletionReport) -> ScnetError:
         codes = {left.error.code for left in report.left if left.error}
@@ -208,16 +208,15 @@ class Deletion:
     def _verdict(self) -> tuple[type[ScnetError], str]:
         """Where all that is left was refused alike, that is what the task fails with."""
         left = [job for job in self._jobs if not job.stage.is_settled]
-        kinds = {type(job.last_error) if isinstance(job.last_error, ScnetPermanentError) else None for job in left}
-        if len(kinds) == 1 and (kind := kinds.pop()):
+        kinds = {type(job.error) if job.stage in (Stage.REFUSED, Stage.HOPELESS) else None for job in left}
+        if len(kinds) == 1 and (kind := kinds.pop()) and issubclass(kind, ScnetPermanentError):
             return kind, _REFUSED
         if all(job.stage is Stage.HOPELESS for job in left):
             return ScnetRequestError, _REFUSED
         advice = "Look at them on the platform, then run this task again."
-        waiting = any(job.claim and job.claim.phase is Phase.NOT_LISTED and not job.was_active for job in left)
-        if waiting and self._timeout < self._absent_for:
+        if self._timeout < self._absent_for and any(job.needs_time for job in left):
             advice += (
-                f" timeout={self._timeout:g} is less than absent_for={self._absent_for:g}: a job that SCNet neither "
-                f"lists nor has in its history cannot be called gone so soon."
+                f" timeout={self._timeout:g} is less than absent_for={self._absent_for:g}: a job that SCNet does not "
+                f"know, or whose end nothing but a code tells, needs that long."
             )
         return ScnetJobsNotDeletedError, advice

@@ -86,7 +86,7 @@ def read_history(
     :param by_pages: for a few as well: asked for an array, SCNet may not name its members.
     :param is_late: whether to stop in the middle.
     """
-    now = datetime.now(UTC)
+    now = datetime.fromtimestamp(client.patience.wall_clock(), UTC)
     scheduler_id, user = refs[0].scheduler_id, refs[0].user
     wanted = [ref.job_id for ref in refs]
 

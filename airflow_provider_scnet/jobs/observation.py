@@ -141,7 +141,7 @@ class Observer:
 
     def has_looked_since(self, moment: float) -> bool:
         """
-        Tell whether every job was looked at since.
+        Tell whether every settled job was looked at since.
 
         :param moment: when the last delete was sent.
         """
@@ -154,8 +154,7 @@ class Observer:
         :param since: when the last delete was sent.
         """
         for job in self._unread(since):
-            if job.stage in (Stage.DELETED, Stage.GONE):
-                job.stage = Stage.CONFIRMED
+            job.stage = Stage.CONFIRMED
 
     # --- one step each -----------------------------------------------------------------------------------------------
 
@@ -287,7 +286,7 @@ class Observer:
 
     def _is_over(self, job: Progress, claim: Claim) -> bool:
         if claim.phase is Phase.CLAIMED:
-            return not self._experience.codes_run_ahead
+            return not self._experience.codes_run_ahead and not (job.members.is_array and job.members.going_on)
         return job.sent_at > claim.since  # interrupted, and not started again by a delete that came too early
 
     def _is_gone(self, job: Progress) -> bool:
@@ -398,7 +397,8 @@ class Observer:
                 job.note_unseen(error)
 
     def _unread(self, since: float) -> list[Progress]:
-        return [job for job in self._jobs if self._inquiries[job.ref].read_at < since]
+        settled = (Stage.DELETED, Stage.GONE)
+        return [job for job in self._jobs if job.stage in settled and self._inquiries[job.ref].read_at < since]
 
     def _open(self) -> list[Progress]:
         return [job for job in self._jobs if not job.stage.is_settled]

@@ -147,6 +147,11 @@ class Progress:
         return self.hint if self.hint and is_missed else self.state
 
     @property
+    def needs_time(self) -> bool:
+        """Whether nothing but time can settle it."""
+        return self.claim is not None and not (self.was_active and self.claim.phase is Phase.NOT_LISTED)
+
+    @property
     def last_error(self) -> ScnetError | None:
         """What to show with it; what SCNet says of the delete tells more than that a look failed."""
         return self.error if self.stage in (Stage.REFUSED, Stage.HOPELESS) else self.unseen or self.error

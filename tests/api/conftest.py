@@ -10,6 +10,7 @@ import requests_mock
 
 from airflow_provider_scnet.api.transport import Transport
 from airflow_provider_scnet.wording import Secret
+from tests.conftest import VirtualPatience
 
 URL = "https://hpc.example:65051/hpc/openapi/v2/cluster"
 TOKEN = "eyJhbGciOi.eyJjb21wdXRl.c2lnbmF0dXJl"
@@ -28,7 +29,7 @@ def pauses() -> list[float]:
 
 @pytest.fixture
 def transport(pauses: list[float]) -> Transport:
-    return Transport(sleep=pauses.append)
+    return Transport(patience=VirtualPatience(pauses=pauses))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 import requests_mock
+from urllib3.exceptions import ReadTimeoutError
 
 from airflow_provider_scnet.api.answers import NeverSentError
 from airflow_provider_scnet.api.transport import Transport
@@ -231,6 +232,57 @@ def test_redaction_leaves_the_answer_alone(ask: Callable[..., Any]) -> None:
     ]
 
 
+ECHOES = {
+    "text": ("bad @@", "bad ***"),
+    "name of a scheduler": ([{"id": 1, "text": "@@"}], [{"id": 1, "text": "***"}]),
+    "sentence of a delete": ({"1638523853": "job @@ deleted"}, {"1638523853": "job *** deleted"}),
+    "key": ({"@@": None}, {"***": None}),
+    "deep in a list": (
+        {"list": [{"jobInitAttr": {"JobState": "@@"}}]},
+        {"list": [{"jobInitAttr": {"JobState": "***"}}]},
+    ),
+    "JSON as text": ('{"token": "@@"}', '{"token": "***"}'),
+}
+
+
+@pytest.mark.parametrize(("data", "redacted"), ECHOES.values(), ids=ECHOES)
+def test_success_is_redacted_like_an_error(ask: Callable[..., Any], data: Any, redacted: Any) -> None:
+    body = json.dumps({"code": "0", "data": data}).replace("@@", TOKEN)
+    assert ask(body) == redacted
+
+
+@pytest.mark.parametrize(
+    "spelling", [r"\u002e", "%2E", "&#46;", r"\\u002e", r"\u005cu002e", r"\u00252E", r"\u0026#46;"]
+)
+def test_success_that_spells_the_token_in_another_way(ask: Callable[..., Any], spelling: str) -> None:
+    data = ask('{"code":"0","data":["@@",1]}'.replace("@@", TOKEN.replace(".", spelling)))
+    assert data[1:] == [1]
+    assert data[0] in ("***.***.***", "***", "(withheld: it repeats the credential)")
+
+
+@pytest.mark.parametrize("code", ["0", "10001"])
+@pytest.mark.parametrize(("left", "right"), [("[", "]"), ('{"a":', "}")])
+@pytest.mark.parametrize("depth", [51, 400, 900])
+def test_deep_nesting_overflows_nobody(ask: Callable[..., Any], code: str, left: str, right: str, depth: int) -> None:
+    body = f'{{"code":"{code}","data":{left * depth}"{TOKEN}"{right * depth}}}'
+    try:
+        data = ask(body)
+    except ScnetError as error:
+        data = error.data
+    if data is not None:  # else it was no envelope: Python refuses to read so deep
+        assert "(nested too deeply)" in repr(data)
+        assert repr(data).count(left[0]) == 50
+
+
+def test_data_that_may_hold_new_tokens_is_left_alone(scnet: ScnetEmulator, transport: Transport) -> None:
+    scnet.fail("renew", code="0", data=scnet.token)
+    url = f"{scnet.url}/ac/openapi/v2/tokens/next"
+    read: list[Any] = []
+    headers = {"token": Secret(scnet.token)}
+    assert transport.send("POST", url, headers=headers, quotable=False, read=read.append, json={}) is None
+    assert read == [scnet.token]
+
+
 def test_empty_token_leaves_the_message_readable(ask: Callable[..., Any]) -> None:
     assert type(error_of(ask, '{"code":"10008","msg":"auth_fail"}', token="")) is ScnetCredentialError
 
@@ -244,7 +296,7 @@ def test_unknown_host(transport: Transport, pauses: list[float], monkeypatch: py
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
-    with pytest.raises(NeverSentError, match=r"^https://hpc\.invalid:65051: the host name is unknown.*typo"):
+    with pytest.raises(NeverSentError, match=r"^https://hpc\.invalid:65051 - the host name is unknown.*typo"):
         transport.request(method, "https://hpc.invalid:65051/hpc/openapi/v2/jobs", headers={"token": Secret(TOKEN)})
     assert len(pauses) == 3
 
@@ -260,6 +312,7 @@ def test_impossible_host(transport: Transport, host: str) -> None:
     [
         (requests.ConnectTimeout(), NeverSentError, "no connection within 10 s"),
         (requests.ReadTimeout(), ScnetTransientError, "no answer within 30 s"),
+        (requests.ConnectionError(ReadTimeoutError(None, "", "")), ScnetTransientError, "no answer within 30 s"),
         (requests.ConnectionError("eyJ SECRET"), ScnetTransientError, "broke before an answer"),
         (requests.exceptions.ChunkedEncodingError("SECRET"), ScnetTransientError, "broke before an answer"),
         (requests.exceptions.ContentDecodingError("SECRET"), ScnetTransientError, "broke before an answer"),
@@ -288,6 +341,18 @@ def test_failing_proxy(transport: Transport, monkeypatch: pytest.MonkeyPatch, sc
     with pytest.raises(ScnetError, match="HTTPS_PROXY") as caught:
         transport.request("DELETE", f"{scheme}://hpc.invalid/hpc/openapi/v2/jobs", headers={"token": Secret(TOKEN)})
     assert "SECRET" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    "fault", [{"drop": True}, {"status": 503}, {"redirect": "https://login.example"}, {"latency": 5}, {"body": "x"}]
+)
+def test_address_in_a_message_can_be_copied(scnet: ScnetEmulator, fault: dict[str, Any]) -> None:
+    """A terminal takes what follows it without a blank for a part of it."""
+    scnet.fail("clusters", times=None, **fault)
+    with pytest.raises(ScnetError) as caught:
+        Transport(timeout=0.3).tried_once().request("GET", f"{scnet.url}/hpc/openapi/v2/cluster", headers={})
+    assert f"{scnet.url} " in str(caught.value)
+    assert f"{scnet.url}:" not in str(caught.value)
 
 
 # --- unusable ---------------------------------------------------------------------------------------------------------

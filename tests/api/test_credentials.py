@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from airflow_provider_scnet.api.credentials import (
     call_with_token,
 )
 from airflow_provider_scnet.api.gateway import ScnetClient
+from airflow_provider_scnet.api.patience import Patience
 from airflow_provider_scnet.api.platform import AccessKeys
 from airflow_provider_scnet.api.tokens import RegionToken, Token, read_claims
 from airflow_provider_scnet.api.transport import Transport
@@ -28,12 +30,13 @@ from airflow_provider_scnet.exceptions import (
     ScnetCredentialError,
     ScnetError,
     ScnetRequestError,
+    ScnetStoppedError,
     ScnetTransientError,
 )
 from airflow_provider_scnet.jobs.parsing import parse_jobs
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.wording import Secret
-from tests.conftest import SCHEDULER, client_of, jwt, platform_of
+from tests.conftest import SCHEDULER, VirtualPatience, client_of, jwt, platform_of
 
 DAY = 24 * 3600
 THREADS = 12
@@ -58,13 +61,32 @@ def masked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def stored(scnet: ScnetEmulator, token: str | None = None, keys: KeyTokens | None = None) -> StoredToken:
     stored = Token.read(token or scnet.token)
-    return StoredToken(stored, platform_of(scnet), cache=Region.shared_tokens, keys=keys, now=scnet.clock.now)
+    return StoredToken(
+        stored,
+        platform_of(scnet),
+        cache=Region.shared_tokens,
+        keys=keys,
+        now=scnet.clock.now,
+        patience=VirtualPatience(scnet),
+    )
 
 
-def keyed(scnet: ScnetEmulator, region: str = "") -> KeyTokens:
+def pair_of(scnet: ScnetEmulator) -> AccessKeys:
     account = scnet.account
-    pair = AccessKeys(account.login, Secret(account.access_key), Secret(account.secret_key))
-    return KeyTokens(pair, platform_of(scnet), cache=Region.shared_tokens, region=region, now=scnet.clock.now)
+    return AccessKeys(account.login, Secret(account.access_key), Secret(account.secret_key))
+
+
+def keyed(
+    scnet: ScnetEmulator, region: str = "", *, patience: Patience | None = None, cache: TokenCache | None = None
+) -> KeyTokens:
+    return KeyTokens(
+        pair_of(scnet),
+        platform_of(scnet),
+        cache=cache or Region.shared_tokens,
+        region=region,
+        now=scnet.clock.now,
+        patience=patience or VirtualPatience(scnet),
+    )
 
 
 # --- the token of the password --------------------------------------------------------------------------------------
@@ -197,7 +219,7 @@ CALLS: dict[str, Callable[[ScnetClient], Any]] = {
     "clusters": lambda client: client.list_schedulers(),
     "list": lambda client: client.list_jobs(SCHEDULER),
     "detail": lambda client: client.get_job("1"),
-    "history": lambda client: list(client.iter_history(SCHEDULER, user="u", since=MOMENT, until=MOMENT)),
+    "history": lambda client: client.list_history(SCHEDULER, user="u", since=MOMENT, until=MOMENT),
     "delete": lambda client: client.delete_jobs(parse_jobs(f"{SCHEDULER},u:1:")),
     "submit": lambda client: client.submit_job(SCHEDULER, {}),
 }
@@ -221,30 +243,149 @@ def test_refused_token_is_replaced_once(scnet: ScnetEmulator, call: str, source_
     assert refused not in tokens[1:]
 
 
-@pytest.mark.parametrize("source_of", [stored, keyed], ids=["token", "keys"])
+REFUSALS: list[dict[str, Any]] = [{"code": "10008"}, {"code": "10008", "status": 401}, {"status": 401}]
+
+
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("fault", [{"code": "10008"}, {"code": "10008", "status": 401}, {"status": 401}])
-def test_refused_twice(scnet: ScnetEmulator, call: str, source_of: Any, fault: dict[str, Any]) -> None:
-    source = source_of(scnet)
-    client = ScnetClient([f"{scnet.url}/hpc"], source, Transport())
-    source.token()
-    scnet.requests.clear()
+@pytest.mark.parametrize("fault", REFUSALS)
+def test_refused_twice(scnet: ScnetEmulator, call: str, fault: dict[str, Any]) -> None:
+    client = ScnetClient([f"{scnet.url}/hpc"], stored(scnet), Transport())
     scnet.fail(call, times=None, **fault)
     with pytest.raises(ScnetCredentialError) as caught:
         CALLS[call](client)
-    assert scnet.calls[call] == 2
-    assert scnet.calls["renew"] + scnet.calls["tokens"] == 1
+    assert scnet.calls == {call: 2, "renew": 1}
     assert not any(secret in str(caught.value) for secret in scnet.secrets)
 
 
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("fault", REFUSALS)
+def test_tokens_of_our_own_making_are_refused_for_good(scnet: ScnetEmulator, call: str, fault: dict[str, Any]) -> None:
+    """Somebody else with the same keys may have ended each of them, which a retry of the task helps against."""
+    pauses: list[float] = []
+    source = keyed(scnet, patience=VirtualPatience(pauses=pauses))
+    client = ScnetClient([f"{scnet.url}/hpc"], source, Transport())
+    scnet.fail(call, times=None, **fault)
+    with pytest.raises(ScnetTransientError) as caught:
+        CALLS[call](client)
+    assert scnet.calls == {call: 4, "tokens": 4}
+    assert len({request.headers["token"] for request in scnet.requests if request.call == call}) == 4
+    assert [pause <= longest for pause, longest in zip(pauses, [1, 3, 9], strict=True)] == [True] * 3
+    assert (caught.value.answered, caught.value.call) == (False, client_error_call(call))
+    assert not any(secret in str(caught.value) for secret in scnet.secrets)
+
+
+def client_error_call(call: str) -> str:
+    paths = {
+        "clusters": "GET /hpc/openapi/v2/cluster",
+        "list": "GET /hpc/openapi/v2/jobs",
+        "detail": "GET /hpc/openapi/v2/jobs/1",
+        "history": "GET /hpc/openapi/v2/historyjobs",
+        "delete": "DELETE /hpc/openapi/v2/jobs",
+        "submit": "POST /hpc/openapi/v2/apptemplates/BASIC/BASE/job",
+    }
+    return paths[call]
+
+
 def test_refused_key_tokens_are_no_matter_of_the_password(scnet: ScnetEmulator) -> None:
-    """With AK/SK there is no password to store a token in; what can be wrong is the place."""
+    """With AK/SK there is no password to store a token in; wrong is the place, or who else uses the keys."""
     scnet.fail("clusters", code="10008", times=None)
-    with pytest.raises(ScnetCredentialError) as caught:
+    with pytest.raises(ScnetTransientError) as caught:
         ScnetClient([f"{scnet.url}/hpc"], keyed(scnet), Transport()).list_schedulers()
-    assert "`host`" in str(caught.value)
-    assert "`region`" in str(caught.value)
-    assert "password" not in str(caught.value)
+    assert str(caught.value) == (
+        "[10008] 权限不足 · token invalid, expired or of another region (GET /hpc/openapi/v2/cluster, connection "
+        "scnet_default). SCNet said: auth_fail; token is invalid. It refuses even tokens that were just fetched with "
+        "the AK/SK pair. Either another task or process fetches tokens with the same pair, and each new one "
+        "ends the older ones: limit how many run at once (an Airflow pool), or give each a pair of its own. Or `host` "
+        "is no gateway of the region in extra `region`: correct it, or leave it empty."
+    )
+
+
+@pytest.mark.parametrize("refusals", [1, 2, 3])
+def test_a_token_of_our_own_making_is_accepted_at_last(scnet: ScnetEmulator, refusals: int) -> None:
+    scnet.fail("clusters", code="10008", times=refusals)
+    assert SCHEDULER in ScnetClient([f"{scnet.url}/hpc"], keyed(scnet), Transport()).list_schedulers()
+    assert scnet.calls == {"tokens": 1 + refusals, "clusters": 1 + refusals}
+
+
+def test_a_newer_token_of_the_process_comes_before_a_new_one(scnet: ScnetEmulator) -> None:
+    pauses: list[float] = []
+    first, second = keyed(scnet, patience=VirtualPatience(pauses=pauses)), keyed(scnet)
+    old = first.token()
+    newer = second.renewed(old)
+    asked = []
+
+    def call(token: Token) -> Token:
+        asked.append(token)
+        if len(asked) == 1:
+            raise ScnetCredentialError("[10008]")
+        return token
+
+    first.token = lambda: old  # type: ignore[method-assign] # as if the call had begun before
+    assert call_with_token(first, call) == newer
+    assert (scnet.calls, pauses) == ({"tokens": 2}, [])
+
+
+@pytest.mark.parametrize(("deadline", "pauses", "mints"), [(3, [1], 2), (0.5, [], 2), (-1, [], 2), (4, [1, 3], 3)])
+def test_nobody_waits_for_another_token_past_the_deadline(
+    scnet: ScnetEmulator, monkeypatch: pytest.MonkeyPatch, deadline: float, pauses: list[float], mints: int
+) -> None:
+    """But the first new token is fetched even then: a last look needs one, too."""
+    monkeypatch.setattr("random.uniform", lambda low, high: high)
+    paused: list[float] = []
+    source = keyed(scnet, patience=VirtualPatience(pauses=paused))
+    source.patience.now = lambda: 1000 + sum(paused)  # type: ignore[method-assign]
+    source.patience.deadline = 1000 + deadline
+    scnet.fail("clusters", code="10008", times=None)
+    with pytest.raises(ScnetTransientError, match="AK/SK pair"):
+        ScnetClient([f"{scnet.url}/hpc"], source, Transport()).list_schedulers()
+    assert (paused, scnet.calls["tokens"]) == (pauses, mints)
+
+
+def test_threads_of_a_process_pause_until_the_same_moment(scnet: ScnetEmulator) -> None:
+    """Else the first of many would always fetch its token at once, however long the others wait."""
+    pauses: list[float] = []
+    source = keyed(scnet)
+    source.patience.sleep = pauses.append  # type: ignore[method-assign]
+    source.patience.now = lambda: 1000.0  # type: ignore[method-assign]
+    refused, refusal = source.token(), threading.Barrier(THREADS)
+
+    def answer(token: Token) -> Token:
+        if token == refused:
+            refusal.wait(timeout=30)
+            raise ScnetCredentialError("[10008]")
+        return token
+
+    in_threads(lambda: call_with_token(source, answer))
+    assert len(set(pauses)) == 1
+    assert scnet.calls == {"tokens": 2}
+
+
+def test_pause_before_another_token_ends_when_the_task_is_stopped(scnet: ScnetEmulator) -> None:
+    patience = Patience()
+    source = keyed(scnet, patience=patience)
+
+    def call(token: Token) -> None:
+        patience.stop()
+        raise ScnetCredentialError("[10008]")
+
+    with pytest.raises(ScnetStoppedError):
+        call_with_token(source, call)
+    assert scnet.calls == {"tokens": 1}
+
+
+def test_who_waits_for_somebody_elses_token_can_be_stopped(scnet: ScnetEmulator) -> None:
+    scnet.fail("tokens", latency=30)
+    patience = Patience()
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(keyed(scnet).token)
+        while not scnet.calls["tokens"]:
+            time.sleep(0.01)
+        threading.Timer(0.1, patience.stop).start()
+        with pytest.raises(ScnetStoppedError):
+            keyed(scnet, patience=patience).token()
+        assert not slow.done()
+        scnet.stop()
+    assert isinstance(slow.exception(), ScnetTransientError)
 
 
 def test_other_errors_replace_no_token(scnet: ScnetEmulator) -> None:
@@ -255,19 +396,30 @@ def test_other_errors_replace_no_token(scnet: ScnetEmulator) -> None:
     assert scnet.calls == {"delete": 3}
 
 
-@pytest.mark.parametrize(
-    ("fault", "why"),
-    [({"code": "10008"}, "SCNet does not renew it"), ({"status": 503}, "renewing it failed: [HTTP 503]")],
-)
-def test_refused_token_that_cannot_be_renewed(scnet: ScnetEmulator, fault: dict[str, Any], why: str) -> None:
+def test_refused_token_that_cannot_be_renewed(scnet: ScnetEmulator) -> None:
     token = scnet.token
     client = client_of(scnet, token)
     scnet.revoke(token)
-    scnet.fail("renew", times=None, **fault)
+    scnet.fail("renew", times=None, code="10008")
     with pytest.raises(ScnetCredentialError) as caught:
         client.list_schedulers()
     assert "password: the token is not accepted, or is of another region" in str(caught.value)
-    assert why in str(caught.value)
+    assert "SCNet does not renew it" in str(caught.value)
+    assert token not in str(caught.value)
+
+
+def test_refused_token_whose_renewal_fails_for_now_is_worth_a_retry(scnet: ScnetEmulator) -> None:
+    """It has not ended, says its own clock; but it may have been revoked, and the next renewal may bring another."""
+    token = scnet.token
+    client = client_of(scnet, token)
+    scnet.revoke(token)
+    scnet.fail("renew", times=4, status=503)
+    with pytest.raises(ScnetTransientError) as caught:
+        client.list_schedulers()
+    assert str(caught.value).endswith(
+        "If it stays: Check that extra `platform_url` of the Connection is SCNet's address. A current token of "
+        "this gateway's region, stored in the Connection's password, helps as well."
+    )
     assert token not in str(caught.value)
 
 
@@ -280,8 +432,8 @@ def test_refused_token_that_cannot_be_renewed(scnet: ScnetEmulator, fault: dict[
         ({"code": "10004"}, ScnetCredentialError, "[10004]"),
         ({"code": "10008"}, ScnetCredentialError, "SCNet does not renew it"),
         ({"code": "4711"}, ScnetError, "[4711]"),
-        ({"status": 503}, ScnetCredentialError, "[HTTP 503]"),
-        ({"code": "0", "data": None}, ScnetCredentialError, "no token"),
+        ({"status": 503}, ScnetTransientError, "[HTTP 503]"),
+        ({"code": "0", "data": None}, ScnetTransientError, "no token"),
     ],
     ids=str,
 )
@@ -321,7 +473,7 @@ def test_refused_token_while_the_platform_is_away_is_worth_a_retry(scnet: ScnetE
     scnet.fail("clusters", code="10008")
     scnet.fail("tokens", status=503, times=None)
     with pytest.raises(ScnetTransientError, match=r"^\[10008\].*No new token could be had: \[HTTP 503\]"):
-        ScnetClient([f"{scnet.url}/hpc"], source, Transport(sleep=scnet.clock.advance)).list_schedulers()
+        ScnetClient([f"{scnet.url}/hpc"], source, Transport(patience=VirtualPatience(scnet))).list_schedulers()
 
 
 def test_new_tokens_revoke_the_old_ones(scnet: ScnetEmulator) -> None:

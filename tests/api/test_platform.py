@@ -18,7 +18,7 @@ from airflow_provider_scnet.exceptions import (
 )
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.wording import Secret
-from tests.conftest import platform_of
+from tests.conftest import VirtualPatience, platform_of
 
 AK, SK = "ak-example-0001", "sk-example-0001"
 KEYS = AccessKeys("alice", Secret(AK), Secret(SK))
@@ -246,7 +246,9 @@ def test_wrong_address_names_its_field(
         "envelope 404": {"code": "404", "status": 404},
     }
     scnet.fail(call, times=None, **faults[fault])
-    api, ac = (Transport(field=f"extra `{name}`", sleep=scnet.clock.advance) for name in ("api_url", "platform_url"))
+    api, ac = (
+        Transport(field=f"extra `{name}`", patience=VirtualPatience(scnet)) for name in ("api_url", "platform_url")
+    )
     platform = PlatformClient(scnet.url, scnet.url, api=api, platform=ac, now=scnet.clock.now)
     message = failure(lambda: act(platform))
     assert field in message

@@ -1,30 +1,37 @@
 from __future__ import annotations
 
+import gzip
+import os
+import signal
 import socket
 import ssl
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread, Timer
+from time import monotonic
 from typing import Any
 
 import pytest
 import requests_mock
 
 from airflow_provider_scnet import __version__
-from airflow_provider_scnet.api.answers import NeverSentError
+from airflow_provider_scnet.api.answers import LARGEST_ANSWER, NeverSentError
 from airflow_provider_scnet.api.transport import ATTEMPTS, CONNECT_TIMEOUT, LONGEST_PAUSE, Transport
 from airflow_provider_scnet.exceptions import (
     ScnetError,
     ScnetPermanentError,
     ScnetRequestError,
+    ScnetStoppedError,
     ScnetTransientError,
 )
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.wording import Secret
 from tests.api.conftest import TOKEN, URL
+from tests.conftest import VirtualPatience
 
 WRITES = ["DELETE", "POST"]
 
@@ -44,6 +51,7 @@ def test_headers_of_a_request(scnet: ScnetEmulator, transport: Transport) -> Non
     assert request.headers["User-Agent"] == f"airflow-provider-scnet/{__version__}"
     assert [name for name, value in request.headers.items() if scnet.token in value] == ["token"]
     assert request.headers["token"] == scnet.token
+    assert request.headers["Cache-Control"] == "no-cache"
 
 
 @pytest.mark.parametrize(("timeout", "sent"), [(2.5, (2.5, 2.5)), (10, (10, 10)), (60, (CONNECT_TIMEOUT, 60))])
@@ -143,7 +151,7 @@ def test_final_errors_are_not_repeated(
 def test_read_timeout(scnet: ScnetEmulator, pauses: list[float], method: str, requests_seen: int) -> None:
     scnet.fail("*", latency=30, times=None)
     with pytest.raises(ScnetTransientError, match=r"no answer within 0\.1 s") as caught:
-        send(scnet, Transport(timeout=0.1, sleep=pauses.append), method)
+        send(scnet, Transport(timeout=0.1, patience=VirtualPatience(pauses=pauses)), method)
     assert not isinstance(caught.value, NeverSentError)
     assert len(pauses) == requests_seen - 1
     assert len(scnet.requests) == requests_seen
@@ -161,7 +169,12 @@ def test_refused_connection_is_tried_again(
 
 def test_write_arrives_once_the_service_is_back(scnet: ScnetEmulator) -> None:
     scnet.stop()
-    transport = Transport(sleep=lambda _: scnet.start() and None)
+
+    class UntilItIsBack(VirtualPatience):
+        def sleep(self, seconds: float) -> None:
+            scnet.start()
+
+    transport = Transport(patience=UntilItIsBack())
     with pytest.raises(ScnetRequestError, match="10003"):
         send(scnet, transport, "DELETE")
     assert scnet.calls == {"delete": 1}
@@ -171,6 +184,132 @@ def test_answer_that_stops_halfway(transport: Transport, pauses: list[float]) ->
     with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{") as url, pytest.raises(ScnetTransientError):
         transport.request("DELETE", f"{url}/hpc/openapi/v2/jobs", headers={"token": Secret(TOKEN)})
     assert pauses == []
+
+
+def test_transport_that_tries_once(scnet: ScnetEmulator, transport: Transport, pauses: list[float]) -> None:
+    scnet.fail("clusters", code="10012")
+    once = transport.tried_once()
+    with pytest.raises(ScnetTransientError):
+        send(scnet, once)
+    assert (len(scnet.requests), pauses) == (1, [])
+    assert send(scnet, transport)
+    assert (once.patience, once.connection) == (transport.patience, transport.connection)
+
+
+def test_connections_are_kept(scnet: ScnetEmulator, transport: Transport) -> None:
+    """Also after an error, and by what shares them; each request has one to itself."""
+    made = []
+    serve = scnet._front.server.process_request  # type: ignore[union-attr]
+    scnet._front.server.process_request = lambda *given: made.append(given) or serve(*given)  # type: ignore[union-attr,method-assign]
+    scnet.fail("clusters", code="10009", after=1)
+    scnet.fail("clusters", status=503, after=2)
+    for sender in (transport, transport, transport, transport.tried_once()):
+        with suppress(ScnetError):
+            send(scnet, sender)
+    assert (len(made), len(scnet.requests)) == (1, 5)
+
+
+# --- bounds -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize(
+    "fault", [{"drip": 0.05}, {"drip": 0.05, "body": "x" * 10**6}, {"drip": 0.05, "headers": {"X": "x" * 10**4}}]
+)
+def test_answer_that_trickles_in_is_cut_off(
+    scnet: ScnetEmulator, pauses: list[float], method: str, fault: dict[str, Any]
+) -> None:
+    scnet.fail("*", times=None, **fault)
+    began = monotonic()
+    with pytest.raises(ScnetTransientError) as caught:
+        send(scnet, Transport(timeout=0.2, patience=VirtualPatience(pauses=pauses)).tried_once(), method)
+    assert monotonic() - began < 5
+    assert str(caught.value).startswith(f"{scnet.url} - no complete answer within 0.4 s, so it was cut off ({method} ")
+    assert not isinstance(caught.value, NeverSentError)
+
+
+def test_next_request_does_not_meet_the_rest_of_an_answer_that_was_cut_off(scnet: ScnetEmulator) -> None:
+    scnet.fail("clusters", drip=0.01, code="0", data="of the first")
+    transport = Transport(timeout=0.2).tried_once()
+    with pytest.raises(ScnetTransientError, match="cut off"):
+        send(scnet, transport)
+    assert send(scnet, transport)[0]["text"] == "Cluster"
+
+
+def test_name_that_is_not_resolved_in_time(
+    scnet: ScnetEmulator, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request surely was not sent, nor will it be later, so it is safe to send it again."""
+    resolved = Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: resolved.wait(timeout=30) and [])
+    with pytest.raises(NeverSentError, match=r" - no connection within 0\.2 s \(DELETE "):
+        send(scnet, Transport(timeout=0.1, patience=VirtualPatience(pauses=pauses)), "DELETE")
+    resolved.set()
+    assert len(pauses) == 3
+    assert scnet.requests == []
+
+
+def body_of(size: int) -> bytes:
+    return b'{"code":"0","data":"%s"}' % (b"x" * (size - 22))
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip", "deflate"])
+def test_answer_that_is_too_large_is_cut_off(encoding: str, transport: Transport) -> None:
+    compressed = {"gzip": gzip.compress, "deflate": zlib.compress, "identity": bytes}[encoding]
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nConnection: close\r\n\r\n".encode()
+    largest, larger = (head + compressed(body_of(LARGEST_ANSWER + more)) for more in (0, 1))
+    with raw_server(largest) as url:
+        assert len(transport.request("GET", f"{url}/x", headers={})) == LARGEST_ANSWER - 22
+    with raw_server(larger) as url, pytest.raises(ScnetTransientError) as caught:
+        transport.request("DELETE", f"{url}/x", headers={})
+    assert str(caught.value).startswith(f"{url} - the answer is larger than 32 MB and was cut off (DELETE /x, ")
+
+
+def test_answer_without_an_end(transport: Transport) -> None:
+    with endless_server() as url, pytest.raises(ScnetTransientError, match="larger than 32 MB"):
+        transport.request("DELETE", f"{url}/x", headers={})
+
+
+# --- being stopped ----------------------------------------------------------------------------------------------------
+
+
+def in_a_moment(act: Callable[[], None]) -> None:
+    Timer(0.1, act).start()
+
+
+@pytest.mark.parametrize("fault", [{"latency": 60}, {"drip": 1.0}, {"status": 503, "headers": {"Retry-After": "60"}}])
+def test_stop_ends_whatever_is_under_way(scnet: ScnetEmulator, fault: dict[str, Any]) -> None:
+    scnet.fail("clusters", times=None, **fault)
+    transport = Transport()
+    in_a_moment(transport.patience.stop)
+    began = monotonic()
+    with pytest.raises(ScnetStoppedError):
+        send(scnet, transport)
+    assert monotonic() - began < 5
+    assert len(scnet.requests) == 1
+    for again in (transport, transport.tried_once()):
+        with pytest.raises(ScnetStoppedError):
+            send(scnet, again)
+    assert len(scnet.requests) == 1
+
+
+def test_signal_handler_may_send_a_request_itself(scnet: ScnetEmulator) -> None:
+    """`on_kill` runs in one, and whatever it has interrupted must not keep it waiting."""
+    scnet.fail("clusters", latency=60)
+    transport, other, sent = Transport(), Transport(), []
+
+    def on_kill(*_: Any) -> None:
+        transport.patience.stop()
+        sent.append(send(scnet, other))
+
+    before = signal.signal(signal.SIGTERM, on_kill)
+    try:
+        in_a_moment(lambda: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(ScnetStoppedError):
+            send(scnet, transport)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert len(sent) == 1
 
 
 # --- Retry-After ------------------------------------------------------------------------------------------------------
@@ -226,7 +365,40 @@ def test_retry_after_is_told_to_who_sent_a_write(scnet: ScnetEmulator, transport
     assert caught.value.retry_after == 600
 
 
+@pytest.mark.parametrize(("deadline", "waited"), [(61, [60]), (59, []), (-1, [])])
+def test_retry_after_does_not_wait_past_the_deadline(
+    scnet: ScnetEmulator, deadline: float, waited: list[float]
+) -> None:
+    pauses: list[float] = []
+    patience = VirtualPatience(scnet, pauses)
+    patience.deadline = patience.now() + deadline
+    scnet.fail("clusters", status=503, headers={"Retry-After": "600"}, times=None)
+    with pytest.raises(ScnetTransientError) as caught:
+        send(scnet, Transport(patience=patience))
+    assert (pauses, len(scnet.requests)) == (waited, len(waited) + 1)
+    assert caught.value.retry_after == 600
+
+
 # --- TLS --------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def endless_server() -> Iterator[str]:
+    """Send an answer that never ends, to one who asks."""
+
+    def serve() -> None:
+        connection, _ = server.accept()
+        with connection, suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            while True:
+                connection.sendall(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread.join(timeout=30)
 
 
 @contextmanager
@@ -313,7 +485,9 @@ def test_unusable_ca_file(tls_url: str, tmp_path: Path, pauses: list[float], con
     if content is not None:
         file.write_text(content)
     with pytest.raises(ScnetPermanentError, match="verify"):
-        Transport(verify=str(file), sleep=pauses.append).request("GET", tls_url, headers={"token": Secret(TOKEN)})
+        Transport(verify=str(file), patience=VirtualPatience(pauses=pauses)).request(
+            "GET", tls_url, headers={"token": Secret(TOKEN)}
+        )
 
 
 def test_http_server_behind_an_https_address(scnet: ScnetEmulator, transport: Transport) -> None:

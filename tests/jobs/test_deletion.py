@@ -88,6 +88,20 @@ def test_job_unknown_to_scnet_is_gone_after_a_while(scnet: ScnetEmulator, delete
     assert sum(scnet.calls.values()) <= 40
 
 
+def test_unknown_scheduler_does_not_hold_up_the_end(scnet: ScnetEmulator, delete: Delete) -> None:
+    job, before = scnet.add_job(), scnet.clock.now()
+    with pytest.raises(ScnetRequestError, match="none of this gateway's"):
+        delete(job, "777,u:1:")
+    assert scnet.clock.now() - before < 15
+
+
+def test_service_that_gives_no_totals(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.total_lie = lambda real: None
+    job = scnet.add_job()
+    assert texts(delete(job).deleted) == [job.ref]
+    assert len(delete("4711").gone) == 1
+
+
 def test_unknown_job_needs_time_to_be_gone(scnet: ScnetEmulator, delete: Delete) -> None:
     with pytest.raises(ScnetJobsNotDeletedError, match="timeout=60 is less than absent_for=90") as caught:
         delete("4711", timeout=60)
@@ -252,7 +266,7 @@ def test_list_that_is_refused_is_no_verdict(scnet: ScnetEmulator, delete: Delete
     other = scnet.add_job()
     scnet.has_history = False
     before = scnet.clock.now()
-    with pytest.raises(ScnetRequestError, match="10004"):
+    with pytest.raises(ScnetJobsNotDeletedError, match="10004"):
         delete(other)
     assert scnet.clock.now() - before >= 300
     assert not other.active
