@@ -10,7 +10,9 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
@@ -19,14 +21,18 @@ import pytest
 import requests
 
 from airflow_provider_scnet import exceptions
+from airflow_provider_scnet.api.states import Phase, phase_of
 from airflow_provider_scnet.connection.settings import ConnectionFields, read_settings
 from airflow_provider_scnet.exceptions import ERROR_CODES, ScnetPermanentError
 from airflow_provider_scnet.get_provider_info import get_provider_info
 from airflow_provider_scnet.jobs import JobRef
+from airflow_provider_scnet.jobs.deletion import Deletion
+from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.parsing import parse_jobs
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator
-from airflow_provider_scnet.testing import ScnetEmulator, __main__
+from airflow_provider_scnet.testing import Clock, ScnetEmulator, __main__
 from airflow_provider_scnet.testing.behaviour import Behaviour
+from tests.conftest import SCHEDULER, client_of
 
 ROOT = Path(__file__).parent.parent
 READMES = {"en": ROOT / "README.md", "zh": ROOT / "README.zh-CN.md"}
@@ -233,6 +239,85 @@ def test_what_is_said_of_the_emulator_exists(language: str) -> None:
                 assert hasattr(owner, member), member
         for member in re.findall(r"`scnet\.(\w+)", text(language)):
             assert hasattr(scnet, member), member
+
+
+@both
+def test_words_that_prove_an_end(language: str) -> None:
+    """Each bullet of the standard of proof names the words that mean just that."""
+    (guide,) = [page for page in GUIDES[language] if page.name == "deleting.md"]
+    bullets = re.findall(r"^- \*\*.*$", prose(guide), flags=re.MULTILINE)
+    words = {word: number for number, line in enumerate(bullets) for word in CODE.findall(line) if word.isupper()}
+    accounted = [word for line in bullets[:1] for word in CODE.findall(line)]
+    assert {phase_of("", word) for word in accounted} == {Phase.ENDED}
+    assert {phase_of("", word) for word, number in words.items() if number} == {Phase.INTERRUPTED}
+    codes = [re.findall(r"`(stat\w+)`", line) for line in bullets]
+    assert {phase_of(code, "", past=True) for code in codes[1]} == {Phase.ENDED}
+    assert {phase_of(code, "") for code in codes[2]} == {Phase.CLAIMED}
+    assert {phase_of(code, "", past=True) for code in codes[3]} == {Phase.INTERRUPTED}
+
+
+Prepare = Callable[[ScnetEmulator], list[str]]
+
+
+def running(count: int, **attributes: Any) -> Prepare:
+    """Jobs that run; attributes are of the first one."""
+
+    def prepare(scnet: ScnetEmulator) -> list[str]:
+        jobs = [scnet.add_job() for _ in range(count)]
+        for name, value in attributes.items():
+            setattr(jobs[0], name, value)
+        return [job.ref for job in jobs]
+
+    return prepare
+
+
+def over(state: str, ago: float) -> Prepare:
+    return lambda scnet: [scnet.add_job(state, ended_ago=ago).ref]
+
+
+def old_array(scnet: ScnetEmulator) -> list[str]:
+    for member in range(3):
+        scnet.add_job("COMPLETED", job_id=f"5_{member}", ended_ago=3600)
+    return ["5"]
+
+
+EVERYDAY: list[tuple[Prepare, dict[str, Any]]] = [
+    (running(1), {}),
+    (running(1), {"cancel_delay": 10}),
+    (running(1000), {"cancel_delay": 10}),
+    (over("COMPLETED", 60), {}),
+    (over("COMPLETED", 600), {}),
+    (running(1), {"submit_lag": 15, "lagging_deletes": True}),
+    (lambda scnet: ["4711"], {}),
+    (over("NODE_FAIL", 0), {}),
+    (running(1), {"words_in_details": False, "has_history": False}),
+    (old_array, {}),
+    (running(3, refused=("10009", "no")), {}),
+    (running(1, ignores_delete=True), {}),
+]
+"""What the rows of the table of times speak of."""
+
+
+@pytest.mark.parametrize("number", range(len(EVERYDAY)))
+def test_how_long_it_takes(number: int) -> None:
+    prepare, knobs = EVERYDAY[number]
+    with ScnetEmulator(clock=Clock(start=time.time())) as scnet:
+        for name, value in knobs.items():
+            setattr(scnet, name, value)
+        deletion = Deletion(
+            client_of(scnet), parse_jobs(prepare(scnet), scheduler_id=SCHEDULER, user=scnet.user), DeleteOptions()
+        )
+        started = scnet.clock.now()
+        with suppress(exceptions.ScnetError):
+            deletion.run()
+        took, sent, report = scnet.clock.now() - started, sum(scnet.calls.values()), deletion.report()
+    kinds = {name for name in ("deleted", "gone") if getattr(report, name)}
+    for pages in GUIDES.values():
+        (guide,) = [page for page in pages if page.name == "deleting.md"]
+        (rows,) = [rows[1:] for rows in tables(guide) if len(rows) == len(EVERYDAY) + 1 and len(rows[0]) == 4]
+        _, seconds, requests_sent, result = rows[number]
+        assert (f"{took:.0f} s", str(sent)) == (seconds, requests_sent)
+        assert (set(CODE.findall(result)), result.startswith("`")) == (kinds, not report.left)
 
 
 # --- both languages --------------------------------------------------------------------------------------------------
