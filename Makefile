@@ -3,9 +3,12 @@
 # pip uses the index that the user has configured: nothing here sets one.
 
 PYTHON   ?= python3
-VERSIONS ?= 2.11.2 3.0.6 3.1.8 3.2.2 3.3.2
+VERSIONS ?= 3.3.2 2.11.2 3.0.6 3.1.8 3.2.2
 NEWEST   := 3.3.2
+AT_ONCE  ?= 2
 ARGS     ?=
+SEEDS    ?= 50000
+FIRST    ?= 0
 
 # One pip for everybody; the pip of an older Python does not know --group.
 PIP_VERSION := 26.3
@@ -22,7 +25,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SECONDARY:
-.PHONY: help test test-ui matrix lint format demo bench build check-wheel constraints clean FORCE
+.PHONY: help test test-ui matrix soak lint format demo bench build check-wheel constraints clean FORCE
 
 # Neither settings nor connections of the user's own Airflow may reach the runs.
 unexport $(filter AIRFLOW_%,$(.VARIABLES))
@@ -52,16 +55,23 @@ test-ui: $(INSTALLED) ## fill in the connection form in a browser
 	@echo "=== connection form of Airflow $(NEWEST) in a browser"
 	@CI=true $(PY) -m pytest tests/ui $(ARGS)
 
-matrix: ## run the tests on every Airflow of VERSIONS
-	@mkdir -p .airflow; failed=; summary=; \
+matrix: ## run the tests on every Airflow of VERSIONS, AT_ONCE of them side by side
+	@mkdir -p .airflow; rm -f .airflow/matrix-*; \
+	printf '%s\n' $(VERSIONS) | xargs -P $(AT_ONCE) -I VERSION $(MAKE) --no-print-directory matrix-VERSION; \
+	printf '\n=== matrix\n'; failed=; \
 	for v in $(VERSIONS); do \
-	    log=.airflow/matrix-$$v.log; goal=test-$$v; state=ok; \
-	    [ $$v != $(NEWEST) ] || goal=test; \
-	    $(MAKE) --no-print-directory $$goal 2>&1 | tee $$log || { state=FAILED; failed=1; }; \
-	    why=$$(grep -E '^(error: |FAIL |=+ .* in [0-9.]+s)' $$log | sed -E 's/^=+ (.*) =+$$/\1/' | tail -n 2 | paste -sd ' ' || true); \
-	    summary+=$$(printf '  Airflow %-8s %-7s %s' $$v $$state "$$why")$$'\n'; \
-	done; \
-	printf '\n=== matrix\n%s' "$$summary"; [ -z "$$failed" ]
+	    state=$$(cat .airflow/matrix-$$v.state || echo 'NOT RUN'); [ "$$state" = ok ] || failed=1; \
+	    why=$$(grep -E '^(error: |FAIL |=+ .* in [0-9.]+s)' .airflow/matrix-$$v.log | sed -E 's/^=+ (.*) =+$$/\1/' | tail -n 2 | paste -sd ' ' || true); \
+	    printf '  Airflow %-8s %-7s %s\n' $$v "$$state" "$$why"; \
+	done; [ -z "$$failed" ]
+
+matrix-%:
+	@echo "=== tests on Airflow $* begin"; goal=test-$*; [ $* != $(NEWEST) ] || goal=test; state=ok; \
+	$(MAKE) --no-print-directory $$goal >.airflow/matrix-$*.log 2>&1 || state=FAILED; \
+	echo $$state >.airflow/matrix-$*.state; cat .airflow/matrix-$*.log
+
+soak: $(INSTALLED) ## simulate 50,000 random hostile services, or SEEDS=1000 from FIRST=0 on
+	@$(PY) -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
 
 lint: $(INSTALLED) ## ruff (rules and format), mypy, and the walls between the rooms
 	@$(PY) -m ruff check .

@@ -110,8 +110,12 @@ class Exchange(Generic[T]):
         return never_sent
 
     def connecting(self, connection: HTTPConnection) -> None:
-        """Note that a connection is being made, before which nothing is sent."""
-        self._connection = connection
+        """
+        Note that a connection is being made, before which nothing is sent.
+
+        :raises OSError: if there is no need any more.
+        """
+        self.sending(connection)
         self._permit.append(None)
 
     def connected(self) -> None:
@@ -120,7 +124,7 @@ class Exchange(Generic[T]):
 
         :raises OSError: if it must not.
         """
-        if not self._take_permit():
+        if not self._take_permit() or self._given_up:
             raise _GivenUpError
 
     def sending(self, connection: HTTPConnection) -> None:

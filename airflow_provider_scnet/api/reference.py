@@ -9,7 +9,7 @@ from airflow_provider_scnet.exceptions import ScnetJobReferenceError
 from airflow_provider_scnet.wording import shown
 
 _SEPARATORS = frozenset(",:;")
-_JOB_ID = re.compile(r"(0|[1-9][0-9]*)(_([0-9]+|\[[^\]]+\]))?")
+_JOB_ID = re.compile(r"(0|[1-9][0-9]*)(_(0|[1-9][0-9]*|\[[^\]]+\]))?")
 """A job, a member of an array, or the rest of an array as schedulers list it: ``197``, ``5_1``, ``5_[2-9]``."""
 _NOTHING = frozenset({"", "None", "null"})
 
@@ -145,4 +145,14 @@ def _names_in_brackets(text: str) -> Iterator[str]:
     for part in text.split("successfully")[:-1]:
         before, closed, blanks = part.rpartition("]")
         if closed and not blanks.strip():
-            yield before.rpartition("[")[2]
+            yield before[_opening(before) :]
+
+
+def _opening(text: str) -> int:
+    """Where the bracket was opened that ends after ``text``; ids such as ``5_[2-9]`` have brackets of their own."""
+    depth = 0
+    for position in range(len(text) - 1, -1, -1):
+        depth += {"]": 1, "[": -1}.get(text[position], 0)
+        if depth < 0:
+            return position + 1
+    return len(text)

@@ -89,6 +89,11 @@ class JobState:
     word: str = ""
     owner: str = ""
 
+    @property
+    def is_on_its_way_out(self) -> bool:
+        """Whether the scheduler says that the job is just ending."""
+        return self.word.upper() in ("COMPLETING", "CG") or self.word.upper().startswith("COMPLETI")
+
     def __str__(self) -> str:
         label = _STATUS.get(self.status, ("",))[0]
         return " ".join(filter(None, (self.status, label, self.word))) or self.phase.value

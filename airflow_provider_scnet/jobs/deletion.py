@@ -26,6 +26,8 @@ from airflow_provider_scnet.jobs.sending import Sender
 from airflow_provider_scnet.wording import counted
 
 RESEND_EVERY = 3
+LOOKS_IN_A_PROOF = 2
+"""What has to be seen for a while must be seen at least so often meanwhile; a longer gap may hide anything."""
 _REFUSED = "SCNet refuses what was asked: correct the references, or what the last error names."
 
 log = logging.getLogger(__name__)
@@ -51,7 +53,8 @@ class Deletion:
         self._timeout = seconds("timeout", options.timeout)
         self._poll_interval = seconds("poll_interval", options.poll_interval)
         self._absent_for = seconds("absent_for", options.absent_for)
-        self._jobs = [Progress(ref, options.batch_size) for ref in dict.fromkeys(refs)]
+        gap = self._absent_for / LOOKS_IN_A_PROOF
+        self._jobs = [Progress(ref, options.batch_size, longest_gap=gap) for ref in dict.fromkeys(refs)]
         self._sender = Sender(self._client, logger=logger)
         self._observers = self._hire_observers()
         self._started = self._patience.now()
@@ -175,7 +178,10 @@ class Deletion:
 
     def _pause(self) -> float:
         asked = max(self._sender.retry_after, *(observer.retry_after for observer in self._observers))
-        return max(0.0, min(max(self._poll_interval, asked), self._timeout - self._elapsed()))
+        interval = self._poll_interval
+        if any(job.needs_time for job in self._undecided()):
+            interval = min(interval, self._absent_for / LOOKS_IN_A_PROOF / 2)
+        return max(0.0, min(max(interval, asked), self._timeout - self._elapsed()))
 
     def _log_start(self) -> None:
         for scheduler_id, refs in group_by((job.ref for job in self._jobs), "scheduler_id").items():

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from airflow_provider_scnet.api.gateway import ScnetClient
+from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import JobState, Phase
 from airflow_provider_scnet.exceptions import ScnetError, ScnetRequestError, ScnetTransientError
@@ -23,7 +24,7 @@ from airflow_provider_scnet.jobs.evidence import (
     read_list,
 )
 from airflow_provider_scnet.jobs.progress import UNSEEN, Claim, Progress, Stage
-from airflow_provider_scnet.jobs.sighting import Sighting
+from airflow_provider_scnet.jobs.sighting import Read, Sighting
 from airflow_provider_scnet.wording import counted
 
 FIRST_FEW = 5
@@ -46,11 +47,13 @@ class Experience:
     What a deletion has learnt of the service.
 
     :param codes_run_ahead: a job was said to have ended when it had not.
+    :param lists_are_cut: a list that called itself complete did not show what a look-up found.
     :param shows_others: lists show jobs of other users than our own.
     :param shown: lists (scheduler, user, job id) that have shown anything, and may not turn into nothing at all.
     """
 
     codes_run_ahead: bool = False
+    lists_are_cut: bool = False
     shows_others: bool = False
     shown: set[tuple[str, str | None, str | None]] = field(default_factory=set)
 
@@ -180,26 +183,47 @@ class Observer:
             self._read_list([job for job in self._jobs if job.ref.user == user], user=user)
 
     def _read_details(self) -> None:
-        in_doubt = [job for job in self._open() if self._may_tell_more(job)]
-        for job in sorted(in_doubt, key=lambda job: job.details_asked)[:SINGLE_READS]:
+        """Of jobs, and of the members of arrays, whose code says more or less than a word would."""
+        in_doubt = [(job, job.ref) for job in self._open() if self._may_tell_more(job)]
+        in_doubt.sort(key=lambda doubt: doubt[0].details_asked)
+        for job in self._open():
+            in_doubt += [(job, member) for member in self._unasked_members(job)]
+        for job, ref in in_doubt[:SINGLE_READS]:
             try:
-                record, read = read_detail(self._client, job.ref)
+                record, read = read_detail(self._client, ref)
             except ScnetError as error:
-                self._note_failure([job], error, f"the detail of job {job.ref}")
+                self._note_failure([job], error, f"the detail of job {ref}")
                 if not error.answered:
                     return
                 continue
-            if record is None:
-                job.details_asked += 1
-                continue
-            is_claimed = job.state.phase is Phase.CLAIMED
-            job.note_detail(record.state, read, record.ended_at)
-            if is_claimed and job.state.phase is Phase.ACTIVE:
-                self._experience.codes_run_ahead = True
+            self._note_detail(job, ref, record, read)
+
+    def _note_detail(self, job: Progress, ref: JobRef, record: JobRecord | None, read: Read) -> None:
+        state = record.state if record else UNSEEN
+        is_claimed = job.state.phase is Phase.CLAIMED
+        if job.members.is_array:
+            job.members.note_detail(ref.job_id, state)
+            if job.members.have_ended:
+                job.settle(Stage.DELETED, state)
+            self._experience.codes_run_ahead |= state.phase is Phase.ACTIVE
+        elif record is None:
+            job.details_asked += 1
+        else:
+            job.note_detail(state, read, record.ended_at)
+            self._experience.codes_run_ahead |= is_claimed and job.state.phase is Phase.ACTIVE
+
+    def _unasked_members(self, job: Progress) -> list[JobRef]:
+        """Those whose end nothing but a code tells, if the list shows nothing of the array to go on."""
+        if not job.members.is_array or job.state.phase is not Phase.CLAIMED:
+            return []
+        ids = sorted(job.members.claimed - job.members.asked)
+        return [JobRef(job.ref.scheduler_id, job.ref.user, job_id) for job_id in ids if job_id.count("_") == 1]
 
     def _may_tell_more(self, job: Progress) -> bool:
         """A detail without a word has told all it can until the list's code changes."""
         sighting = self._seen.get(job.ref, Sighting())
+        if job.members.is_array:
+            return False
         in_doubt = sighting.is_detailed and not sighting.state.word and sighting.state.phase is not Phase.ACTIVE
         return in_doubt and job.detail is not UNSEEN
 
@@ -227,7 +251,7 @@ class Observer:
         sighting = evidence.sightings.of(job.ref) if evidence else Sighting()
         if evidence and sighting.state.phase is not Phase.NOT_LISTED:
             inquiry.past_failures, inquiry.read_at = 0, began
-            job.note_past(sighting, evidence.read, self._absent_for)
+            job.note_past(sighting, evidence.read)
         elif evidence and evidence.read.is_complete:
             inquiry.past_failures, inquiry.not_past_at = 0, began
         else:
@@ -282,26 +306,32 @@ class Observer:
                 if self._is_gone(job):
                     self._settle_missing(job)
             elif self._is_over(job, job.claim):
-                job.settle(Stage.DELETED, job.state)
+                job.settle(Stage.DELETED, job.state, by_time=True)
 
     def _is_over(self, job: Progress, claim: Claim) -> bool:
         if claim.phase is Phase.CLAIMED:
-            return not self._experience.codes_run_ahead and not (job.members.is_array and job.members.going_on)
+            return not self._experience.codes_run_ahead and self._is_without_a_word(job)
         return job.sent_at > claim.since  # interrupted, and not started again by a delete that came too early
+
+    def _is_without_a_word(self, job: Progress) -> bool:
+        """A code counts alone only if nobody would have said more: details were asked for, and had no word."""
+        if job.members.is_array:
+            return job.members.claimed <= job.members.asked and not job.members.going_on
+        return job.details_asked > 0 or not self._seen.get(job.ref, Sighting()).is_detailed
 
     def _is_gone(self, job: Progress) -> bool:
         inquiry = self._inquiries[job.ref]
         end = self._end_of_absence(job)
         if inquiry.looked_up_at < end or self._may_be_hidden(job):
             return False
-        if job.members.past:  # all members that were seen have ended, and no other shows up
+        if job.past:  # all that was seen of it has ended, and nothing of it shows up any more
             return not job.members.going_on
         has_no_past = inquiry.not_past_at >= end or inquiry.past_failures >= HISTORY_TRIES
         return has_no_past and bool(job.answered_by) and not job.was_active
 
     def _settle_missing(self, job: Progress) -> None:
-        if self._missing_ok or job.members.past:
-            job.settle(Stage.GONE, job.members.past or job.state)
+        if self._missing_ok or job.past:
+            job.settle(Stage.GONE, job.past or job.state, by_time=True)
         elif self._inquiries[job.ref].past_failures:
             job.error, job.stage = ScnetError("its history cannot be read (missing_ok=False)"), Stage.MISSING
         else:
@@ -362,6 +392,7 @@ class Observer:
         self._is_blank |= evidence.is_null and key in self._experience.shown
         is_blank = evidence.is_null and self._is_blank
         is_complete = evidence.read.is_complete and evidence.read.gateway == self._known_by and not is_blank
+        is_complete &= evidence.read.is_alone or not self._experience.lists_are_cut
         read = replace(evidence.read, is_complete=is_complete)
         if evidence.sightings.owners:
             self._experience.shown.add(key)
@@ -370,6 +401,7 @@ class Observer:
         for job in jobs:
             sighting = evidence.sightings.of(job.ref)
             was_settled = job.stage.is_settled
+            read = self._compare_with_lists(job, sighting, read)
             job.note_listed(sighting, read)
             if was_settled and not job.stage.is_settled:
                 self._log.warning("Job %s goes on after all: %s.", job.ref, job.state)
@@ -380,6 +412,16 @@ class Observer:
             if read.is_complete and sighting.state.phase is Phase.NOT_LISTED and key[1] is None:
                 self._inquiries[job.ref].looked_up_at = read.began
                 job.hint = job.hint or (_FOREIGN if self._may_be_hidden(job) else None)
+
+    def _compare_with_lists(self, job: Progress, found: Sighting, read: Read) -> Read:
+        """A look-up may know nothing of members that lists show, and lists may not show what a look-up finds."""
+        listed = self._seen.get(job.ref)
+        if listed is None or not read.is_alone:
+            return read
+        missed_by_list = listed.state.phase is Phase.NOT_LISTED and job.ref not in self._unproven
+        if missed_by_list and found.state.owner == job.ref.user:
+            self._experience.lists_are_cut = True
+        return replace(read, is_complete=read.is_complete and listed.entries <= found.entries)
 
     def _attempt(self, jobs: Sequence[Progress], ask: Callable[[], T]) -> T | None:
         try:

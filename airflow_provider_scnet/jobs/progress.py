@@ -8,7 +8,7 @@ from enum import Enum
 
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import JobState, Phase
-from airflow_provider_scnet.exceptions import ScnetError, ScnetPermanentError
+from airflow_provider_scnet.exceptions import ScnetError
 from airflow_provider_scnet.jobs.sighting import Read, Sighting
 from airflow_provider_scnet.wording import quote
 
@@ -18,6 +18,8 @@ MISSED = JobState(Phase.NOT_LISTED, word="not listed, but the list may be incomp
 VANISHED = JobState(Phase.NOT_LISTED, word="not listed any more, but its end was not seen")
 KNOWS_NO_SUCH_JOB = "10004"
 """The one code of a refused delete that speaks of the job itself, and so is an answer about one that is not listed."""
+CLOCKS_DIFFER = 5.0
+"""Seconds that SCNet's clock, which it tells in whole seconds, may be behind ours before an end looks too old."""
 TRIES = 3
 """Deletes of just this job that SCNet must refuse, and looks that must miss its scheduler, to be a verdict."""
 
@@ -72,25 +74,44 @@ class Members:
     :param is_array: some read has shown members, so that the job is an array.
     :param going_on: entries that were seen to go on, and not to end since.
     :param claimed: entries that have ended, says a code, in the last read that could not miss one.
-    :param past: what the history says of those it knows.
+    :param asked: those of them whose detail was asked for since.
+    :param confirmed: those of them whose detail has a final word.
     """
 
     is_array: bool = False
     going_on: frozenset[str] = frozenset()
     claimed: frozenset[str] = frozenset()
-    past: JobState | None = None
+    asked: frozenset[str] = frozenset()
+    confirmed: frozenset[str] = frozenset()
 
     def note_listed(self, sighting: Sighting, read: Read) -> None:
         """Take down what a live list says."""
         self.is_array |= sighting.has_members
-        self.going_on = (self.going_on | sighting.going_on) - sighting.ended
         self.claimed = sighting.claimed if self.are_whole(read) else frozenset()
+        self.going_on = (self.going_on | sighting.going_on) - sighting.ended - self.claimed
+        self.asked, self.confirmed = self.asked - sighting.going_on, self.confirmed - sighting.going_on
 
     def note_past(self, sighting: Sighting) -> None:
         """Take down what the history says; it lists what has ended."""
         self.is_array |= sighting.has_members
         self.going_on -= sighting.ended
-        self.past = sighting.state
+
+    def note_detail(self, job_id: str, state: JobState) -> None:
+        """
+        Take down what the detail of one says.
+
+        :param state: with a word, or nothing.
+        """
+        self.asked |= {job_id}
+        if state.word and state.phase is Phase.ENDED:
+            self.confirmed |= {job_id}
+        elif state.word and state.phase is Phase.ACTIVE:
+            self.going_on, self.claimed = self.going_on | {job_id}, frozenset()
+
+    @property
+    def have_ended(self) -> bool:
+        """Whether the words in their details confirm all that codes say."""
+        return bool(self.claimed) and self.claimed <= self.confirmed and not self.going_on
 
     def are_whole(self, read: Read) -> bool:
         """Tell whether none can be missing in what was read."""
@@ -112,7 +133,8 @@ class Progress:
     :param answered_by: the gateway that answered a delete of this very job; empty if none has.
     :param is_confirmed: SCNet has confirmed a delete, which no refusal takes back: it may be on its way out.
     :param refusals: how often it alone was refused.
-    :param was_active: some look has shown it active, so that only a known end will do.
+    :param active_at: when a look began that has shown it to go on, so that only a later end will do.
+    :param past: what the history says of an end that may not be the last: of some members, or of an earlier run.
     """
 
     ref: JobRef
@@ -130,7 +152,10 @@ class Progress:
     refusals: int = 0
     unanswered: int = 0  # deletes in a row
     elsewhere: int = 0  # looks in a row at which the gateway did not name its scheduler
-    was_active: bool = False
+    active_at: float = float("-inf")
+    past: JobState | None = None
+    longest_gap: float = float("inf")  # seconds between two looks after which what they say does not go on
+    is_settled_by_time: bool = False  # and not by an end that is known
     members: Members = field(default_factory=Members)
     claim: Claim | None = None
     detail: JobState | None = None  # the word in its detail, asked since the list's code last changed
@@ -139,6 +164,7 @@ class Progress:
 
     def __post_init__(self) -> None:
         self.batch_limit = self.batch_size
+        self.members.is_array = "[" in self.ref.job_id
 
     @property
     def last_seen(self) -> JobState:
@@ -150,6 +176,11 @@ class Progress:
     def needs_time(self) -> bool:
         """Whether nothing but time can settle it."""
         return self.claim is not None and not (self.was_active and self.claim.phase is Phase.NOT_LISTED)
+
+    @property
+    def was_active(self) -> bool:
+        """Whether some look has shown it to go on."""
+        return self.active_at > float("-inf")
 
     @property
     def last_error(self) -> ScnetError | None:
@@ -177,18 +208,19 @@ class Progress:
         self.stage, self.batch_limit, self.unanswered = Stage.DUE, self.batch_size, 0
         self.error = ScnetError(f'code "0", but SCNet did not confirm this job; it said: {quote(text)!r}')
 
-    def note_failure(self, error: ScnetError, gateway: str, *, batch: int) -> None:
+    def note_failure(self, error: ScnetError, gateway: str, *, batch: int, is_refusal: bool) -> None:
         """
         Take down that a delete failed. What was said to a batch may be about another job of it.
 
         :param batch: jobs in the request.
+        :param is_refusal: it was refused for good, in an envelope or by what stands before SCNet.
         """
         self.error = error
         self.unanswered = 0 if error.answered else self.unanswered + 1
         # Where looks are answered and deletes are not, again and again, one job may be what breaks the whole batch.
-        if error.answered or (self.unanswered > 1 and self.unseen is None):
+        if error.answered or is_refusal or (self.unanswered > 1 and self.unseen is None):
             self.batch_limit = max(1, batch // 2)
-        if batch > 1 or not error.answered or not isinstance(error, ScnetPermanentError):
+        if batch > 1 or not is_refusal:
             self.stage = Stage.DUE
             return
         self.refusals += 1
@@ -215,8 +247,13 @@ class Progress:
         self.elsewhere, self.unseen = 0, None
         self.members.note_listed(sighting, read)
         is_whole = self.members.are_whole(read)
+        was_absent = self.claim is not None and self.claim.phase is Phase.NOT_LISTED
+        if was_absent and state.phase is not Phase.NOT_LISTED:
+            self.claim = None
         if state.phase in (Phase.ACTIVE, Phase.DOUBTFUL):
             self._note_going_on(state, read)
+            if was_absent and not self.stage.is_settled:
+                self.stage = Stage.DUE  # it was deleted before SCNet knew it
         elif not self._is_evidence(read):
             return
         elif state.phase is Phase.ENDED:
@@ -226,8 +263,6 @@ class Progress:
             self._note_claim(state, read, sighting.ended_at)
         elif state.phase is Phase.CLAIMED:
             self._see(state, read)
-            if self.claim and self.claim.phase is not Phase.CLAIMED:
-                self.claim = None
         elif state.phase is Phase.NOT_LISTED:
             self.hint = self.hint or MISSED
 
@@ -250,20 +285,20 @@ class Progress:
             else:
                 self._note_claim(state, read, ended_at)
 
-    def note_past(self, sighting: Sighting, read: Read, absent_for: float) -> None:
+    def note_past(self, sighting: Sighting, read: Read) -> None:
         """
-        Take down what the history says. Members of an array prove nothing of those that are not in it yet.
-
-        :param absent_for: seconds after which an interrupted job is not started again.
+        Take down what the history says. It may know of an earlier run only, and of some members of an array: where that
+        is possible, the end is one only if the job does not show up for a while.
         """
         state = sighting.state
-        age = read.wall_clock - sighting.ended_at.timestamp() if sighting.ended_at else 0.0
-        is_over = state.phase is Phase.ENDED or (state.phase is Phase.INTERRUPTED and age >= absent_for)
-        if not is_over or not self._is_evidence(read):
+        if state.phase not in (Phase.ENDED, Phase.INTERRUPTED) or not self._is_evidence(read):
             return
+        self.past = state
         self.members.note_past(sighting)
+        is_last = state.phase is Phase.ENDED and self._ended_since_active(sighting.ended_at, read)
         claimed = self.members.claimed
-        if not self.members.is_array or (claimed and claimed <= sighting.ended and not self.members.going_on):
+        are_all = not self.members.is_array or (claimed and claimed <= sighting.ended and not self.members.going_on)
+        if is_last and are_all:
             is_listed = self.state is not UNSEEN and self.state.phase is not Phase.NOT_LISTED
             self.settle(Stage.DELETED if is_listed else Stage.GONE, state)
 
@@ -279,16 +314,18 @@ class Progress:
         """
         self.elsewhere += 1
         self.error = error
-        if self.elsewhere >= TRIES and not self.stage.is_settled:
+        if self.elsewhere >= TRIES and not self.stage.is_settled and not self.is_confirmed:
             self.stage = Stage.HOPELESS
 
-    def settle(self, stage: Stage, state: JobState) -> None:
+    def settle(self, stage: Stage, state: JobState, *, by_time: bool = False) -> None:
         """
         Take down that it is no concern any more; what is read later may still prove that wrong.
 
         :param state: what it was last seen as.
+        :param by_time: no end is known; it has only been seen for long enough.
         """
         if not self.stage.is_settled:
+            self.is_settled_by_time = by_time
             # Every job is named in a delete, whatever a look says of it.
             self.stage, self.state = stage if self.sends else self.stage, state
 
@@ -324,16 +361,14 @@ class Progress:
 
     def _note_going_on(self, state: JobState, read: Read) -> None:
         if self.stage.is_settled:
-            if state.phase is not Phase.ACTIVE:
-                return  # there is a proof, and this is none
+            if state.phase is not Phase.ACTIVE and not self.is_settled_by_time:
+                return  # its end is known, and this is no proof of the contrary
             self.stage = Stage.DUE
-        elif self.claim and self.claim.phase is Phase.NOT_LISTED:
-            self.stage = Stage.DUE  # it was deleted before SCNet knew it
         self._see(state, read)
-        self.was_active, self.claim = True, None
+        self.active_at, self.claim = read.began, None
         self.hint = state if state.owner not in ("", self.ref.user) else VANISHED
         # COMPLETING is the way out: SCNet may refuse to delete such a job, and waiting is all it takes.
-        goes_on = state.phase is Phase.ACTIVE and state.word != "COMPLETING"
+        goes_on = state.phase is Phase.ACTIVE and not state.is_on_its_way_out
         if self.stage in (Stage.REFUSED, Stage.HOPELESS) and not self.elsewhere:
             self.stage = Stage.HOPELESS if goes_on and self.refusals >= TRIES else Stage.REFUSED
 
@@ -344,13 +379,21 @@ class Progress:
                 return
             self.stage = Stage.DUE
         is_same = self.claim and (self.claim.phase, self.claim.status) == (state.phase, state.status)
-        since = self.claim.since if self.claim and is_same else read.ended
+        is_unbroken = self.claim and is_same and read.began - self.claim.until <= self.longest_gap
+        since = self.claim.since if self.claim and is_unbroken else read.ended
         if state.phase is Phase.INTERRUPTED and ended_at:
             since = read.ended - max(0.0, read.wall_clock - ended_at.timestamp())
         self.claim = Claim(state.phase, state.status, since, until=read.began)
         self._see(state, read)
         if self.stage is Stage.HOPELESS:
             self.stage = Stage.REFUSED
+
+    def _ended_since_active(self, ended_at: datetime | None, read: Read) -> bool:
+        if not self.was_active:
+            return True
+        if ended_at is None:
+            return False
+        return read.ended - (read.wall_clock - ended_at.timestamp()) > self.active_at - CLOCKS_DIFFER
 
     def _is_evidence(self, read: Read) -> bool:
         """Another gateway than the one that answered the delete may know nothing of the job."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_provider_scnet.api.gateway import ScnetClient
-from airflow_provider_scnet.api.reference import JobRef, confirmed
+from airflow_provider_scnet.api.reference import confirmed
 from airflow_provider_scnet.exceptions import (
     ScnetAccountError,
     ScnetAddressError,
@@ -29,7 +29,7 @@ EFFECT_UNKNOWN = {"10012", "10013", "815005"}
 """Codes that leave open whether the delete was carried out."""
 
 _OF_THE_ACCOUNT = (ScnetAccountError, ScnetPermissionError, ScnetCredentialError, ScnetAddressError)
-_CODES_OF_THE_ACCOUNT = {"10003", "401", "403"}
+_CODES_OF_THE_ACCOUNT = {"10003", "10008", "401", "403"}
 """10003: our requests always have all parameters, so the service that misses one never saw the body."""
 
 
@@ -45,7 +45,8 @@ class Sender:
         self._client = client
         self._log = logger
         self._harmless: set[str | None] = set()  # codes that turned out not to mean the account
-        self._alone: dict[str | None, set[JobRef]] = defaultdict(set)  # refused since the last accepted delete
+        self._alone: dict[str | None, list[Progress]] = defaultdict(list)  # refused since the last accepted delete
+        self._refusals: dict[str | None, ScnetError] = {}
         self.retry_after = 0.0
         """Seconds that the service asked us to wait when deletes were sent last."""
         self.last_sent_at = float("-inf")
@@ -60,6 +61,7 @@ class Sender:
         :raises ScnetPermanentError: if what SCNet refuses is the account, not the jobs.
         """
         self.retry_after = 0.0
+        self._stop_if_all_is_refused()
         self._log_again([job for job in jobs if job.sends])
         by_ref = {job.ref: job for job in sorted(jobs, key=lambda job: job.sends)}
         split = False
@@ -75,14 +77,14 @@ class Sender:
             error = self._send_batch(batch)
             if error is None:
                 failures = 0
-            elif not error.answered or error.code in EFFECT_UNKNOWN:
+            elif not may_be_the_account(error) and (not error.answered or error.code in EFFECT_UNKNOWN):
                 failures += 1
             elif is_last or not _is_about_jobs(error):
                 # One half after the other: nobody knows yet whether anything else would be accepted.
                 batches.extendleft(_halves(batch)[::-1])
-                if not _is_about_jobs(error) and len(self._alone[error.code]) >= REFUSED_ALONE:
-                    break
-            else:  # a look comes first: jobs that have ended need no delete
+                if not _is_about_jobs(error) and self._is_all_refused(error.code):
+                    return may_be_the_account(error)  # a look comes first: it may be just these, which have ended
+            else:  # likewise
                 failures, split = 0, split or len(batch) > 1
         return split
 
@@ -107,16 +109,24 @@ class Sender:
         return None
 
     def _note_failure(self, batch: Sequence[Progress], error: ScnetError) -> None:
+        is_refusal = isinstance(error, ScnetPermanentError) or may_be_the_account(error)
         for job in batch:
-            job.note_failure(error, self._client.base_url, batch=len(batch))
+            job.note_failure(error, self._client.base_url, batch=len(batch), is_refusal=is_refusal)
         if isinstance(error, ScnetTransientError) and error.retry_after:
             self.retry_after = max(self.retry_after, error.retry_after)
-        if error.answered and len(batch) == 1:
-            self._alone[error.code].add(batch[0].ref)
+        if len(batch) == 1 and batch[0].refusals <= 1 and batch[0] not in self._alone[error.code]:
+            self._alone[error.code].append(batch[0])  # what is tried again tells nothing new of the others
         if may_be_the_account(error):
+            self._refusals[error.code] = error
             self._clear_of_suspicion(error)
-            if len(self._alone[error.code]) >= REFUSED_ALONE:
+
+    def _stop_if_all_is_refused(self) -> None:
+        for code, error in self._refusals.items():
+            if self._is_all_refused(code):
                 raise error
+
+    def _is_all_refused(self, code: str | None) -> bool:
+        return sum(not job.stage.is_settled for job in self._alone[code]) >= REFUSED_ALONE
 
     def _clear_of_suspicion(self, error: ScnetError) -> None:
         """Find out with one harmless read, once for each code, that SCNet means the jobs and not the account."""

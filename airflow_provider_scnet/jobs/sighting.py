@@ -12,9 +12,11 @@ from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import NOT_LISTED, JobState, Phase, least_finished
 
-_ID = re.compile(r"(?P<array>\d+)(?:_(?P<member>\d+|\[[^\]]*\]))?(?P<rest>.*)", re.DOTALL)
-_RANGE = re.compile(r"(\d+)(?:-(\d+)(?::(\d+))?)?")
+_ID = re.compile(r"(?P<array>\d+)(?:_(?P<member>\d{1,9}|\[[^\]]*\]))?(?P<rest>.*)", re.DOTALL)
+_RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?::(\d{1,9}))?)?")
 """``4``, ``2-9`` or ``1-9:2`` within ``5_[...]``."""
+_MOST_MEMBERS = 100_000
+"""That are told one by one; schedulers allow no array near this size."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class Sighting:
     claimed: frozenset[str] = frozenset()
     ended: frozenset[str] = frozenset()
     is_detailed: bool = False
+
+    @property
+    def entries(self) -> frozenset[str]:
+        """All that the list shows of the job, members one by one."""
+        return self.going_on | self.claimed | self.ended
 
 
 @dataclass(frozen=True)
@@ -88,13 +95,14 @@ class Sightings:
         ends = [record.ended_at for record in entries]
         ids: dict[Phase, set[str]] = defaultdict(set)
         for record, state in states.items():
-            ids[state.phase].add(record.job_id)
+            ids[state.phase].update(_members_of(record.job_id))
         claimed, ended = ids.pop(Phase.CLAIMED, set()), ids.pop(Phase.ENDED, set())
         going_on = {job_id for others in ids.values() for job_id in others}
         return Sighting(
             next(state for state in states.values() if state.phase is phase),
             max((end for end in ends if end), default=None) if all(ends) else None,
-            has_members="_" not in ref.job_id and any(_has_member(record.job_id) for record in entries),
+            has_members=("_" not in ref.job_id or "[" in ref.job_id)
+            and any(_has_member(record.job_id) for record in entries),
             going_on=frozenset(going_on),
             claimed=frozenset(claimed - going_on),
             ended=frozenset(ended - claimed - going_on),
@@ -114,6 +122,8 @@ def concerns(record: JobRecord, ref: JobRef) -> bool:
     listed, wanted = _ID.match(record.job_id), _ID.match(ref.job_id)
     if not listed or not wanted or listed["array"] != wanted["array"]:
         return False
+    if record.scheduler_id not in ("", ref.scheduler_id):
+        return False
     if not listed["member"] or not wanted["member"]:
         return True
     return _overlap(listed["member"], wanted["member"])
@@ -132,6 +142,11 @@ def _array_of(job_id: str) -> str:
     return job_id.partition("_")[0]
 
 
+def _is_array(ref: JobRef) -> bool:
+    """Whether a job may be one: it is no single member."""
+    return "_" not in ref.job_id or "[" in ref.job_id
+
+
 def _has_member(job_id: str) -> bool:
     match = _ID.match(job_id)
     return bool(match and match["member"])
@@ -148,11 +163,24 @@ def _overlap(one: str, other: str) -> bool:
 
 def _holds(members: str, member: int) -> bool:
     """Whether a member is among ``[2-9,11%4]``; what cannot be read may hold any."""
-    for part in members.strip("[]").partition("%")[0].split(","):
-        match = _RANGE.fullmatch(part.strip())
-        if match is None:
-            return True
-        first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
-        if first <= member <= last and (member - first) % (step or 1) == 0:
-            return True
-    return False
+    ranges = _ranges(members)
+    return not ranges or any(member in numbers for numbers in ranges)
+
+
+def _members_of(job_id: str) -> set[str]:
+    """The waiting rest of an array, member by member, as they are listed later; any other id is itself."""
+    match = _ID.fullmatch(job_id)
+    ranges = _ranges(match["member"]) if match and match["member"] and not match["rest"] else []
+    if not match or not ranges or sum(map(len, ranges)) > _MOST_MEMBERS:
+        return {job_id}
+    return {f"{match['array']}_{number}" for numbers in ranges for number in numbers}
+
+
+def _ranges(members: str) -> list[range]:
+    """Read ``[2-9,11%4]``; nothing if that is not possible."""
+    matches = [_RANGE.fullmatch(part.strip()) for part in members.strip("[]").partition("%")[0].split(",")]
+    return [
+        range(int(match[1]), int(match[2] or match[1]) + 1, int(match[3] or 1) or 1)
+        for match in matches
+        if match and None not in matches
+    ]

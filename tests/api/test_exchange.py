@@ -45,16 +45,19 @@ def silent_server() -> Iterator[tuple[str, list[socket.socket]]]:
                 connection.close()
 
 
-def threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "scnet-request"]
-
-
 @pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
-    yield
-    for thread in threads():
-        thread.join(timeout=30)
-    assert threads() == []
+def all_ended() -> Iterator[Callable[[], None]]:
+    """Wait until no thread of this test works any more, at its end in any case."""
+    before = threading.enumerate()
+
+    def wait() -> None:
+        for thread in threading.enumerate():
+            if thread.name == "scnet-request" and thread not in before:
+                thread.join(timeout=30)
+                assert not thread.is_alive()
+
+    yield wait
+    wait()
 
 
 # --- how it ends ------------------------------------------------------------------------------------------------------
@@ -145,7 +148,7 @@ def test_task_is_stopped(scnet: ScnetEmulator) -> None:
 
 
 def test_what_was_given_up_before_it_is_connected_is_never_sent(
-    scnet: ScnetEmulator, monkeypatch: pytest.MonkeyPatch
+    scnet: ScnetEmulator, monkeypatch: pytest.MonkeyPatch, all_ended: Callable[[], None]
 ) -> None:
     look_up, resolved = socket.getaddrinfo, threading.Event()
 
@@ -156,15 +159,18 @@ def test_what_was_given_up_before_it_is_connected_is_never_sent(
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     assert given_up(get(f"{scnet.url}/hpc/openapi/v2/cluster"), TooLongError, Patience())
     resolved.set()
-    for thread in threads():
-        thread.join(timeout=30)
+    all_ended()
     assert scnet.requests == []
 
 
-def test_kept_connection_of_what_was_given_up_sends_nothing(scnet: ScnetEmulator) -> None:
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_was_given_up_before_it_asks_for_a_connection_is_never_sent(
+    scnet: ScnetEmulator, all_ended: Callable[[], None], kept: bool
+) -> None:
     session, go_on = Session({}), threading.Event()
     url = f"{scnet.url}/hpc/openapi/v2/cluster"
-    session.get(url, timeout=60)
+    if kept:
+        session.get(url, timeout=60)
 
     def work() -> None:
         go_on.wait(timeout=30)
@@ -172,9 +178,8 @@ def test_kept_connection_of_what_was_given_up_sends_nothing(scnet: ScnetEmulator
 
     given_up(work, TooLongError, Patience())
     go_on.set()
-    for thread in threads():
-        thread.join(timeout=30)
-    assert len(scnet.requests) == 1
+    all_ended()
+    assert len(scnet.requests) == kept
 
 
 def test_what_has_ended_can_be_given_up(scnet: ScnetEmulator) -> None:

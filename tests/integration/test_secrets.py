@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.integration
 ROOT = EXAMPLE_DAGS.parent
 # In `airflow dags test`, Airflow 3 logs at level DEBUG what it was asked to mask; a real supervisor omits the body.
 AIRFLOWS_OWN = re.compile(r"Sending request\b.*?msg=MaskSecret\(value=(?P<value>.*), name=None, type='MaskSecret'\)")
+DRAWS_LOCAL_VARIABLES = version("apache-airflow") > "3"
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -166,8 +168,10 @@ def faults(scnet: ScnetEmulator, bystander: Bystander, airflow: Airflow) -> list
         echo(scnet.fail("list", status=500)),
         echo(scnet.fail("list", code="10008", times=2, after=1), code="10008"),
     ]
+    scnet.has_history = False  # so that nothing but the lists can tell
+    jobs = json.dumps({"jobs": scnet.add_job().job_id})
     static = scnet.connection(password=scnet.mint_token(-3600))
-    airflow("dags", "test", "scnet_delete_jobs", "-c", json.dumps({"jobs": "4711"}), AIRFLOW_CONN_SCNET_DEFAULT=static)
+    airflow("dags", "test", "scnet_delete_jobs", "-c", jobs, AIRFLOW_CONN_SCNET_DEFAULT=static)
     return faults
 
 
@@ -204,6 +208,26 @@ def test_the_connection_is_stored_encrypted(scnet: ScnetEmulator, airflow: Airfl
     assert row[2:] == (1, 1)
     plain = [Fernet(airflow.key).decrypt(value) for value in row[:2]]
     assert leaks(zip(("password", "extra"), plain, strict=True), scnet.secrets) == {"password", "extra"}
+
+
+def test_developer_mode_draws_no_secret(scnet: ScnetEmulator, airflow: Airflow) -> None:
+    """With `DEV` set, Airflow 3 draws the local variables of each frame; on 3.0 it always does."""
+    scnet.clear_faults()
+    slow = scnet.fail("delete", latency=60, when=lambda request: "4712" in request.body)
+    refused = echo(scnet.fail("delete", code="10009", times=None), code="10009")
+    output = airflow(
+        *("dags", "test", "drawn"),
+        AIRFLOW__CORE__DAGS_FOLDER=str(Path(__file__).parent / "dags"),
+        AIRFLOW_CONN_SCNET_DEFAULT=scnet.aksk_connection(host=scnet.url),
+        DEV="1",
+        COLUMNS="400",  # what is drawn is not broken into lines
+    )
+    scnet.clear_faults()
+    assert (slow.hits, refused.hits > 1) == (1, True)
+    for what in (" locals ", "transport.py:", "AirflowTaskTimeout", "[10009]"):
+        assert what in output or not DRAWS_LOCAL_VARIABLES
+    lines = [AIRFLOWS_OWN.sub("", line) for line in output.splitlines()]
+    assert leaks(((line[:80], line.encode()) for line in lines), scnet.secrets) == set()
 
 
 @pytest.mark.parametrize("where", ["log", "database", "base64", "part"])

@@ -218,9 +218,10 @@ def test_interrupted_job_that_stays_so(scnet: ScnetEmulator, delete: Delete, ela
 
 
 def test_interrupted_job_of_the_past(scnet: ScnetEmulator, delete: Delete, elapsed: Callable[[], float]) -> None:
+    """It may have been started again, and be listed only in a while."""
     old = scnet.add_job("NODE_FAIL", ended_ago=3600)
     assert texts(delete(old).gone) == [old.ref]
-    assert elapsed() < 1
+    assert 90 <= elapsed() < 100
 
 
 # --- lists that are cut ----------------------------------------------------------------------------------------------

@@ -263,7 +263,7 @@ def test_default_that_cannot_be(part: str, value: Any) -> None:
 
 # --- properties --------------------------------------------------------------------------------------------------
 
-IDS = st.from_regex(r"(0|[1-9][0-9]{0,8})(_[0-9]{1,4})?", fullmatch=True)
+IDS = st.from_regex(r"(0|[1-9][0-9]{0,8})(_(0|[1-9][0-9]{0,3}))?", fullmatch=True)
 USERS = st.from_regex(r"[A-Za-z0-9_中][A-Za-z0-9_.@\-中]{0,9}", fullmatch=True).filter(lambda u: u != "None")
 REFS = st.builds(JobRef, st.from_regex(r"[0-9]{1,12}", fullmatch=True), USERS, IDS)
 NAMES = ("scheduler_id", "jobManagerId", "strJobManagerID", "jobmanagerId", "user", "clusterUserName", "userName")

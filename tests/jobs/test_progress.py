@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import NOT_LISTED, JobState, Phase
-from airflow_provider_scnet.exceptions import ScnetError, ScnetRequestError, ScnetTransientError
+from airflow_provider_scnet.exceptions import ScnetError, ScnetPermanentError, ScnetRequestError, ScnetTransientError
 from airflow_provider_scnet.jobs.progress import TRIES, Progress, Stage
 from airflow_provider_scnet.jobs.sighting import Read, Sighting
 
@@ -45,6 +45,10 @@ def see(job: Progress, state: JobState, *moments: float, complete: bool = True, 
         job.note_listed(Sighting(state, ended_at), read(moment, complete=complete))
 
 
+def fail(job: Progress, error: ScnetError, batch: int = 1) -> None:
+    job.note_failure(error, HERE, batch=batch, is_refusal=isinstance(error, ScnetPermanentError))
+
+
 # --- answers to deletes ---------------------------------------------------------------------------------------------
 
 
@@ -77,7 +81,7 @@ def test_not_confirmed_is_no_answer() -> None:
 )
 def test_failed(error: ScnetError, batch: int, stage: Stage, answered: bool) -> None:
     job = at(Stage.DUE)
-    job.note_failure(error, HERE, batch=batch)
+    fail(job, error, batch)
     assert (job.stage, job.error, bool(job.answered_by)) == (stage, error, answered)
     assert job.batch_limit == (max(1, batch // 2) if error.answered else 50)
     assert job.is_due(HERE)
@@ -85,16 +89,16 @@ def test_failed(error: ScnetError, batch: int, stage: Stage, answered: bool) -> 
 
 def test_batch_that_is_never_answered_although_looks_are_is_cut() -> None:
     job = at(Stage.DUE)
-    job.note_failure(BROKEN, HERE, batch=50)
+    fail(job, BROKEN, 50)
     assert job.batch_limit == 50
     job.note_unseen(BROKEN)  # the service is down
-    job.note_failure(BROKEN, HERE, batch=50)
+    fail(job, BROKEN, 50)
     assert job.batch_limit == 50
     see(job, RUNNING, 1)
-    job.note_failure(BROKEN, HERE, batch=50)
+    fail(job, BROKEN, 50)
     assert job.batch_limit == 25
     job.note_confirmed(HERE)
-    job.note_failure(BROKEN, HERE, batch=50)
+    fail(job, BROKEN, 50)
     assert job.batch_limit == 50
 
 
@@ -104,7 +108,7 @@ def test_refused_again_and_again_is_hopeless_only_if_seen_to_go_on() -> None:
         assert job.is_due(HERE)
         see(job, RUNNING, 1)
         assert job.stage is not Stage.HOPELESS
-        job.note_failure(REFUSAL, HERE, batch=1)
+        fail(job, REFUSAL, 1)
     assert not job.is_due(HERE)
     for state, stage in ((COMPLETING, Stage.REFUSED), (EXITING, Stage.REFUSED), (RUNNING, Stage.HOPELESS)):
         see(job, state, 2)
@@ -117,7 +121,7 @@ def test_no_refusal_takes_back_a_confirmation() -> None:
     job = at(Stage.DUE)
     job.note_confirmed(HERE)
     for _ in range(2 * TRIES):
-        job.note_failure(REFUSAL, HERE, batch=1)
+        fail(job, REFUSAL, 1)
         see(job, RUNNING, 1)
     assert job.stage is Stage.CONFIRMED
 
@@ -272,9 +276,9 @@ def test_array_has_not_ended_while_a_member_that_was_seen_has_not() -> None:
 def test_history_confirms_the_codes_of_all_members() -> None:
     job = at(Stage.CONFIRMED)
     job.note_listed(members(CODE, claimed={"197_1", "197_2"}), read(0, alone=True))
-    job.note_past(members(CANCELLED, ended={"197_1"}), read(1), 90)
+    job.note_past(members(CANCELLED, ended={"197_1"}), read(1))
     assert job.stage is Stage.CONFIRMED
-    job.note_past(members(CANCELLED, ended={"197_1", "197_2", "197_3"}), read(2), 90)
+    job.note_past(members(CANCELLED, ended={"197_1", "197_2", "197_3"}), read(2))
     assert job.stage is Stage.DELETED
 
 
@@ -283,7 +287,7 @@ def test_history_confirms_the_codes_of_all_members() -> None:
     [
         (NOT_LISTED, CANCELLED, None, Stage.GONE),
         (CODE, CANCELLED, None, Stage.DELETED),
-        (NOT_LISTED, PREEMPTED, -200, Stage.GONE),
+        (NOT_LISTED, PREEMPTED, -200, Stage.CONFIRMED),  # it may run again
         (NOT_LISTED, PREEMPTED, -50, Stage.CONFIRMED),
         (NOT_LISTED, PREEMPTED, None, Stage.CONFIRMED),
         (NOT_LISTED, RUNNING, None, Stage.CONFIRMED),
@@ -293,7 +297,7 @@ def test_history(listed: JobState, past: JobState, ended: float | None, stage: S
     job = at(Stage.CONFIRMED)
     see(job, listed, 0)
     ended_at = None if ended is None else datetime.fromtimestamp(NOW + ended, UTC)
-    job.note_past(Sighting(past, ended_at), read(0), 90)
+    job.note_past(Sighting(past, ended_at), read(0))
     assert job.stage is stage
 
 

@@ -111,15 +111,37 @@ def test_account_that_cannot_be_asked_about_is_not_judged(scnet: ScnetEmulator, 
     assert scnet.active_jobs == [jobs[1]]
 
 
-@pytest.mark.parametrize("accepted", [False, True])
-def test_many_different_jobs_refused_alone(scnet: ScnetEmulator, sender: Sender, accepted: bool) -> None:
-    jobs = [scnet.add_job() for _ in range(2 * REFUSED_ALONE)]
-    for job in jobs[: REFUSED_ALONE - 1] + jobs[REFUSED_ALONE + (0 if accepted else -1) :]:
+@pytest.mark.parametrize("have_ended", [False, True])
+def test_many_different_jobs_refused_alone(scnet: ScnetEmulator, sender: Sender, have_ended: bool) -> None:
+    """It is the account, unless a look shows that it was about these jobs."""
+    jobs = [scnet.add_job() for _ in range(REFUSED_ALONE + 5)]
+    for job in jobs[:REFUSED_ALONE]:
         job.refused = ("10009", "")
     progress = tracked(jobs, batch_size=1)
-    with pytest.raises(ScnetError, match="10009"):
-        sender.send(progress)
-    assert sum(job.sends for job in progress) == (2 if accepted else 1) * REFUSED_ALONE
+    assert sender.send(progress)
+    assert sum(job.sends for job in progress) == REFUSED_ALONE
+    for job in progress[: have_ended * 1]:
+        job.stage = Stage.DELETED
+    rest = [job for job in progress if not job.stage.is_settled]
+    if have_ended:
+        sender.send(rest)
+        assert scnet.active_jobs == jobs[:REFUSED_ALONE]
+    else:
+        with pytest.raises(ScnetError, match="10009"):
+            sender.send(rest)
+
+
+def test_refusals_count_once_and_only_since_a_delete_was_accepted(scnet: ScnetEmulator, sender: Sender) -> None:
+    jobs = [scnet.add_job() for _ in range(2 * REFUSED_ALONE - 2)]
+    for job in jobs:
+        job.refused = ("10009", "")
+    good = scnet.add_job()
+    half = REFUSED_ALONE - 1
+    progress = tracked([*jobs[:half], good, *jobs[half:]], batch_size=1)
+    for _ in range(3):
+        sender.send([job for job in progress if job.stage is not Stage.CONFIRMED])
+    assert not good.active
+    assert {job.stage for job in progress} == {Stage.REFUSED, Stage.CONFIRMED}
 
 
 def test_log_says_when_a_delete_is_sent_again_to_how_many_and_why(
