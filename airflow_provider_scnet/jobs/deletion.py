@@ -26,8 +26,10 @@ from airflow_provider_scnet.jobs.sending import Sender
 from airflow_provider_scnet.wording import counted
 
 RESEND_EVERY = 3
-LOOKS_IN_A_PROOF = 2
-"""What has to be seen for a while must be seen at least so often meanwhile; a longer gap may hide anything."""
+LOOKS_IN_A_PROOF = 4
+"""What has to be seen for ``absent_for`` is looked at so often meanwhile, whatever ``poll_interval`` says."""
+LONGEST_GAP = 2 / 3
+"""Share of ``absent_for`` for which looks may fail; after a longer gap, what they say begins anew."""
 _REFUSED = "SCNet refuses what was asked: correct the references, or what the last error names."
 
 log = logging.getLogger(__name__)
@@ -53,7 +55,7 @@ class Deletion:
         self._timeout = seconds("timeout", options.timeout)
         self._poll_interval = seconds("poll_interval", options.poll_interval)
         self._absent_for = seconds("absent_for", options.absent_for)
-        gap = self._absent_for / LOOKS_IN_A_PROOF
+        gap = self._absent_for * LONGEST_GAP
         self._jobs = [Progress(ref, options.batch_size, longest_gap=gap) for ref in dict.fromkeys(refs)]
         self._sender = Sender(self._client, logger=logger)
         self._observers = self._hire_observers()
@@ -180,7 +182,7 @@ class Deletion:
         asked = max(self._sender.retry_after, *(observer.retry_after for observer in self._observers))
         interval = self._poll_interval
         if any(job.needs_time for job in self._undecided()):
-            interval = min(interval, self._absent_for / LOOKS_IN_A_PROOF / 2)
+            interval = min(interval, self._absent_for / LOOKS_IN_A_PROOF)
         return max(0.0, min(max(interval, asked), self._timeout - self._elapsed()))
 
     def _log_start(self) -> None:
