@@ -76,7 +76,7 @@ def said_by(processes: int, threads: int, calls: int, scnet: ScnetEmulator) -> l
 @pytest.mark.parametrize(("processes", "threads", "calls"), [(2, 1, 10), (4, 15, 1)])
 def test_processes(jealous: ScnetEmulator, processes: int, threads: int, calls: int) -> None:
     assert said_by(processes, threads, calls, jealous) == ["done"] * processes * threads
-    assert jealous.calls["tokens"] > processes  # they did end each other's tokens
+    assert jealous.calls["tokens"] >= processes  # more, as far as they ended each other's tokens
 
 
 def test_threads_of_several_regions_or_connections(jealous: ScnetEmulator) -> None:

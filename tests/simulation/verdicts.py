@@ -140,12 +140,12 @@ def _check_bounds(world: World) -> Iterator[Violation]:
 
 
 def _check_pace(world: World) -> Iterator[Violation]:
-    """Between two looks there is a pause, except where a refused batch is split."""
+    """Between two looks there is a pause, except where a refused batch is split and where a delete was sent again."""
     queries = (exchange.request.query for exchange in world.wire.exchanges if exchange.request.call == "list")
     lists = ((query["strClusterIDList"], query.get("strJobOwner")) for query in queries if query.get("start") == "0")
     looks = max(Counter(of for of in lists if of[1]).values(), default=0)
     splits = 2 * world.service.options["batch_size"].bit_length() if _refused(world) else 0
-    if looks > (most := _rounds(world) + splits):
+    if looks > (most := _rounds(world) * (1 + 1 / RESEND_EVERY) + splits):
         yield Violation("looks", f"{looks}, more than {most:.0f}")
 
 
