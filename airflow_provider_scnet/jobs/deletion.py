@@ -113,7 +113,11 @@ class Deletion:
         """Send what needs it, look and wait, until nothing can change any more; one last round when time is up."""
         pauses, everybody, is_last = 0, True, False
         while True:
-            due = [job for job in self._undecided() if everybody or job.is_due(self._client.base_url)]
+            due = [
+                job
+                for job in self._undecided()
+                if (everybody and (is_last or not job.is_claimed)) or job.is_due(self._client.base_url)
+            ]
             split = self._sender.send(due, is_last=is_last)
             self._take_stock()
             if self._is_done() or is_last:

@@ -183,6 +183,11 @@ class Progress:
         return self.active_at > float("-inf")
 
     @property
+    def is_claimed(self) -> bool:
+        """Whether a code says that it has ended, which another delete would only put in doubt."""
+        return self.claim is not None and self.claim.phase is Phase.CLAIMED
+
+    @property
     def last_error(self) -> ScnetError | None:
         """What to show with it; what SCNet says of the delete tells more than that a look failed."""
         return self.error if self.stage in (Stage.REFUSED, Stage.HOPELESS) else self.unseen or self.error
@@ -381,6 +386,8 @@ class Progress:
         is_same = self.claim and (self.claim.phase, self.claim.status) == (state.phase, state.status)
         is_unbroken = self.claim and is_same and read.began - self.claim.until <= self.longest_gap
         since = self.claim.since if self.claim and is_unbroken else read.ended
+        if state.phase is Phase.CLAIMED:
+            since = max(since, self.sent_at)  # a delete may be what makes the code run ahead
         if state.phase is Phase.INTERRUPTED and ended_at:
             since = read.ended - max(0.0, read.wall_clock - ended_at.timestamp())
         self.claim = Claim(state.phase, state.status, since, until=read.began)

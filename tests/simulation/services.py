@@ -19,7 +19,7 @@ Seconds for which a job may be hidden without a break. Beyond ``absent_for`` (90
 tell such a job from one that never existed.
 """
 
-MANY_LOOKS = 30
+MANY_LOOKS = 24
 LOOKED_UP = 5
 """Jobs that are few enough to be looked up one by one."""
 
@@ -243,7 +243,7 @@ def draw_service(seed: int, wanted: str | None = None) -> Service:
     _keep_arrays_together(service)
     _keep_provable(service)
     if any(job.stays for job in service.named) and rng.random() < 0.8:
-        service.options["timeout"] = min(service.options["timeout"], 150)  # longer would show little more
+        service.options["timeout"] = min(service.options["timeout"], 120)  # longer would show little more
     return service
 
 
@@ -344,7 +344,8 @@ def _keep_words(service: Service) -> None:
     if "code_lead" in knobs and (ignored or "requeue_after" in knobs or knobs["code_lead"] > LONGEST_HIDING):
         knobs["words_in_details"] = True
         # A detail knows no scheduler, so it tells nothing where two have the same id.
-        knobs["raw_state_in_lists"] = knobs.get("raw_state_in_lists", False) or max(ids.values()) > 1
+        has_no_details = max(ids.values()) > 1 or any(trouble.call == "detail" for trouble in service.troubles)
+        knobs["raw_state_in_lists"] = knobs.get("raw_state_in_lists", False) or has_no_details
 
 
 def _some(service: Service, share: float) -> list[JobPlan]:
@@ -427,7 +428,7 @@ def ended(service: Service) -> None:
 
 @trait
 def others(service: Service) -> None:
-    _add_others(service, service.rng.choice((20, 60, 120, 300)))
+    _add_others(service, service.rng.choice((20, 40, 60, 100, 300)))
 
 
 # --- what becomes of a delete -----------------------------------------------------------------------------------------

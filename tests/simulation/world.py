@@ -38,7 +38,7 @@ class World:
         self.service = service
         self.time = VirtualTime(clock, EPOCH)
         self.scnet = ScnetEmulator(clock=clock, user=USER, region_id=REGION, schedulers=SCHEDULERS, token_lifetime=1e6)
-        # Airflow looks in every text for all tokens that it has ever met: all runs share the same few.
+        # All runs share one token: Airflow looks for all that it has ever met in a Connection in whatever is logged.
         self.scnet._tokens._key, self.scnet._tokens._clock = TOKEN_KEY, Clock(start=EPOCH)
         self.token = self.scnet.mint_token()
         self.wire = Wire(self.scnet, self.time, REGION)
