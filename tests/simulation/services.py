@@ -576,6 +576,8 @@ def refused_reads(service: Service) -> None:
         (("detail", "all"), ("list", "everybody's"), ("list", "later pages"), ("clusters", "all"), ("list", "all"))
     )
     code = service.rng.choice(REFUSAL_CODES)
+    if call == "clusters" and "refusals" in service.traits:
+        code = "77777"  # with a code of the account as well, it would be the account
     times = service.rng.choice((1, 3)) if (call, only) in (("clusters", "all"), ("list", "all")) else None
     service.troubles.append(Trouble(call, f"refused with {code}", {"code": code}, only=only, times=times))
 
