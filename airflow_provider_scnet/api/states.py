@@ -58,16 +58,32 @@ _INTERRUPTED = {
     "REVOKED": "RV",
     "RECONFIG_FAIL": "",
 }
-_OTHER = ("COMPLETING", "CONFIGURING", "PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESIZING", "RUNNING")
-"""Slurm's words for jobs that go on. Only what might be taken for the beginning of another word has to stand here."""
+_GOING_ON = {
+    "COMPLETING": "CG",
+    "CONFIGURING": "CF",
+    "PENDING": "PD",
+    "REQUEUED": "RQ",
+    "REQUEUE_FED": "RF",
+    "REQUEUE_HOLD": "RH",
+    "RESIZING": "RS",
+    "RESV_DEL_HOLD": "RD",
+    "RUNNING": "R",
+    "SIGNALING": "SI",
+    "SPECIAL_EXIT": "SE",
+    "STAGE_OUT": "SO",
+    "STOPPED": "ST",
+    "SUSPENDED": "S",
+}
+"""Slurm's words, long and short."""
 _WORDS = {
     **dict.fromkeys(_FINAL, Phase.ENDED),
     **dict.fromkeys(_INTERRUPTED, Phase.INTERRUPTED),
-    **dict.fromkeys(_OTHER, Phase.ACTIVE),
+    **dict.fromkeys(_GOING_ON, Phase.ACTIVE),
 }
 _SHORT = {
     **dict.fromkeys(_FINAL.values(), Phase.ENDED),
     **dict.fromkeys(filter(None, _INTERRUPTED.values()), Phase.INTERRUPTED),
+    **dict.fromkeys(_GOING_ON.values(), Phase.ACTIVE),
 }
 _SHORTEST_CUT = 5
 """Letters that a word which was cut (``OUT_OF_ME+``) must have left."""
@@ -136,8 +152,8 @@ def _phase_of_words(text: str) -> Phase:
 
 
 def _phase_of_word(word: str) -> Phase:
-    """A word that nobody knows stands for a job that goes on."""
+    """A word that nobody knows is no proof of anything."""
     if word.endswith("+") and len(word) > _SHORTEST_CUT:
         meant = [phase for known, phase in _WORDS.items() if known.startswith(word[:-1])]
-        return least_finished(meant or [Phase.ACTIVE])
-    return _WORDS.get(word) or _SHORT.get(word) or Phase.ACTIVE
+        return least_finished(meant or [Phase.DOUBTFUL])
+    return _WORDS.get(word) or _SHORT.get(word) or Phase.DOUBTFUL

@@ -148,10 +148,11 @@ class Deletion:
         if undecided := self._undecided():
             states = Counter(str(replace(job.state, word="")) for job in undecided)
             self._log.info(
-                "After %.0f s, %d of %s not settled: %s.",
+                "After %.0f s, %d of %s %s not settled: %s.",
                 self._elapsed(),
                 len(undecided),
-                "1 job is" if len(self._jobs) == 1 else f"{len(self._jobs)} jobs are",
+                counted(len(self._jobs), "job"),
+                "is" if len(undecided) == 1 else "are",
                 ", ".join(f"{count} {state}" for state, count in states.items()),
             )
 
@@ -205,7 +206,7 @@ class Deletion:
 
     def _account_of_all(self, advice: str) -> str:
         unsent = [job.ref for job in self._jobs if not job.sends]
-        sent = f"{len(self._jobs) - len(unsent)} were named in a delete request and {len(unsent)} were not"
+        sent = f"{_were(len(self._jobs) - len(unsent))} named in a delete request and {_were(len(unsent))} not"
         named = f"\n  not named in a delete request: {to_wire(unsent)}" if unsent else ""
         return f"Of {counted(len(self._jobs), 'job')}, {sent}. {self._account(advice)}{named}"
 
@@ -232,3 +233,7 @@ class Deletion:
                 f"know, or whose end nothing but a code tells, needs that long."
             )
         return ScnetJobsNotDeletedError, advice
+
+
+def _were(number: int) -> str:
+    return f"{number} {'was' if number == 1 else 'were'}"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 from airflow_provider_scnet.api.gateway import JobListing, ScnetClient, never
 from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
-from airflow_provider_scnet.api.states import JobState, Phase
+from airflow_provider_scnet.api.states import NOT_LISTED, JobState, Phase
 from airflow_provider_scnet.exceptions import ScnetError
 from airflow_provider_scnet.jobs.sighting import Read, Sighting, Sightings
 
@@ -19,6 +19,8 @@ SINGLE_READS = 20
 """Jobs that one look asks for one by one at most; the rest waits for the next look."""
 FEW = 5
 """Jobs for which the history is asked one by one; for more of them it is read by pages."""
+MOST_PAGES = 10
+"""Pages of the history that are read for a few; a longer one is asked for the rest of them one by one."""
 HISTORY_WINDOW = timedelta(days=30)
 
 
@@ -66,8 +68,9 @@ def read_list(
     :param job_ids: only these jobs, each asked for alone.
     :param is_late: whether to stop in the middle.
     """
-    asks = [partial(client.list_jobs, scheduler_id, user=user, job_id=job_id, is_late=is_late) for job_id in job_ids]
-    return _read(client, asks, is_alone=None not in job_ids)
+    began = client.patience.now()
+    listings = [client.list_jobs(scheduler_id, user=user, job_id=job_id, is_late=is_late) for job_id in job_ids]
+    return _evidence(client, began, listings, proving=listings, is_alone=None not in job_ids)
 
 
 def read_history(
@@ -89,6 +92,7 @@ def read_history(
     now = datetime.fromtimestamp(client.patience.wall_clock(), UTC)
     scheduler_id, user = refs[0].scheduler_id, refs[0].user
     wanted = [ref.job_id for ref in refs]
+    pages = itertools.count(1)
 
     def ask(job_id: str | None) -> JobListing:
         return client.list_history(
@@ -98,11 +102,17 @@ def read_history(
             until=now + timedelta(days=1),  # SCNet's clock may be ahead of ours
             job_id=job_id,
             wanted=wanted if job_id is None else (job_id,),
-            is_late=is_late,
+            is_late=lambda: is_late() or (job_id is None and next(pages) >= max(MOST_PAGES, len(refs))),
         )
 
-    ids: list[str | None] = [*wanted] if len(wanted) <= FEW and not by_pages else [None]
-    return _read(client, [partial(ask, job_id) for job_id in ids], is_alone=False)
+    began = client.patience.now()
+    listings = [] if len(wanted) <= FEW and not by_pages else [ask(None)]
+    found = Sightings([record for listing in listings for record in listing.records])
+    rest = [ref.job_id for ref in refs if found.of(ref).state is NOT_LISTED]
+    if not listings or (not listings[0].complete and 0 < len(rest) <= SINGLE_READS):
+        by_id = [ask(job_id) for job_id in rest]
+        return _evidence(client, began, [*listings, *by_id], proving=by_id)
+    return _evidence(client, began, listings, proving=listings)
 
 
 def read_detail(client: ScnetClient, ref: JobRef) -> tuple[JobRecord | None, Read]:
@@ -152,21 +162,31 @@ def _is_in_doubt(sighting: Sighting) -> bool:
     return sighting.is_detailed and sighting.state.phase in (Phase.DOUBTFUL, Phase.CLAIMED)
 
 
-def _read(client: ScnetClient, asks: Sequence[Callable[[], JobListing]], *, is_alone: bool) -> Evidence:
-    """Several lists are one piece of evidence: complete if all are, and of one gateway."""
-    began = client.patience.now()
-    listings = [ask() for ask in asks]
+def _evidence(
+    client: ScnetClient,
+    began: float,
+    listings: Sequence[JobListing],
+    *,
+    proving: Sequence[JobListing],
+    is_alone: bool = False,
+) -> Evidence:
+    """
+    Make several lists one piece of evidence.
+
+    :param proving: those that prove what is in none of them: complete if all are, and of one gateway.
+    """
     gateways = {listing.gateway for listing in listings}
+    read = Read(
+        began,
+        client.patience.now(),
+        all(listing.complete for listing in proving),
+        gateways.pop() if len(gateways) == 1 else "",
+        client.patience.wall_clock(),
+        is_alone,
+    )
     return Evidence(
         Sightings([record for listing in listings for record in listing.records]),
-        Read(
-            began,
-            client.patience.now(),
-            all(listing.complete for listing in listings),
-            gateways.pop() if len(gateways) == 1 else "",
-            client.patience.wall_clock(),
-            is_alone,
-        ),
+        read,
         all(listing.is_null for listing in listings),
-        next((listing.error for listing in listings if listing.error), None),
+        next((listing.error for listing in proving if listing.error), None),
     )

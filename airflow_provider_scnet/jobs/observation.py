@@ -33,8 +33,10 @@ HISTORY_TRIES = 3
 """Times that the history is read while a job's absence is waited for; if all fail, it proves nothing either way."""
 RECENTLY = timedelta(days=1)
 """How far back the history is read for jobs that the live list still has: they ended minutes ago."""
+LONGEST_LOOK = 60.0
+"""Seconds after which a look asks for nothing more, for deletes wait; what it left out comes first next time."""
 LAST_LOOK = 30.0
-"""Seconds for which a list is read on after the deadline: the last look is worth nothing if it is cut."""
+"""The same once the deadline has passed: the last look is worth nothing if it is cut at once."""
 
 _FOREIGN = JobState(Phase.NOT_LISTED, word="not listed, but neither may be the jobs of other users: is the user right?")
 
@@ -136,9 +138,9 @@ class Observer:
         self._read_lists(since)
         self._ask_alone([job for job in self._open() if job.members.is_array and self._is_hidden(job)])
         if self._count(Phase.CLAIMED) > SINGLE_READS:
-            self._read_history()
+            self._read_history(since)
         self._read_details()
-        self._read_history()
+        self._read_history(since)
         self._look_up(since)
         self._conclude()
 
@@ -179,8 +181,10 @@ class Observer:
         return True
 
     def _read_lists(self, since: float) -> None:
-        for user in dict.fromkeys(job.ref.user for job in (*self._open(), *self._unread(since))):
-            self._read_list([job for job in self._jobs if job.ref.user == user], user=user)
+        wanted = sorted((*self._open(), *self._unread(since)), key=lambda job: self._inquiries[job.ref].read_at)
+        for user in dict.fromkeys(job.ref.user for job in wanted):
+            if not self._is_late():
+                self._read_list([job for job in self._jobs if job.ref.user == user], user=user)
 
     def _read_details(self) -> None:
         """Of jobs, and of the members of arrays, whose code says more or less than a word would."""
@@ -189,6 +193,8 @@ class Observer:
         for job in self._open():
             in_doubt += [(job, member) for member in self._unasked_members(job)]
         for job, ref in in_doubt[:SINGLE_READS]:
+            if self._is_late():
+                return
             try:
                 record, read = read_detail(self._client, ref)
             except ScnetError as error:
@@ -227,11 +233,12 @@ class Observer:
         in_doubt = sighting.is_detailed and not sighting.state.word and sighting.state.phase is not Phase.ACTIVE
         return in_doubt and job.detail is not UNSEEN
 
-    def _read_history(self) -> None:
+    def _read_history(self, since: float) -> None:
         """What a look shows to go on is not looked for among what has ended."""
         lives = (Phase.ACTIVE, Phase.INTERRUPTED)
         jobs = [job for job in self._open() if job.state.phase not in lives or job.ref not in self._seen]
-        if not any(self._is_history_due(job) for job in jobs):
+        jobs += self._unread(since)
+        if self._is_late() or not any(self._is_history_due(job) for job in jobs):
             return
         by_ref = {job.ref: job for job in jobs}
         for refs in group_by(by_ref, "user").values():
@@ -276,7 +283,7 @@ class Observer:
     def _ask_alone(self, jobs: Iterable[Progress]) -> None:
         """Those first that were asked for least."""
         for job in sorted(jobs, key=lambda job: self._inquiries[job.ref].lookups)[:SINGLE_READS]:
-            if not self._look_up_one(job):
+            if self._is_late() or not self._look_up_one(job):
                 return
 
     def _is_hidden(self, job: Progress) -> bool:
@@ -288,14 +295,13 @@ class Observer:
         """A member of an array may be listed as part of it. Tell whether to go on with the next job."""
         self._inquiries[job.ref].lookups += 1
         ids = dict.fromkeys([job.ref.job_id, job.ref.job_id.partition("_")[0]])
-        began = self._now()
         try:
             evidence = read_list(self._client, self._scheduler_id, job_ids=list(ids), is_late=self._is_late)
         except ScnetError as error:
             self._note_failure([job], error, f"job {job.ref}")
             return error.answered
         self._note_list(evidence, [job], (self._scheduler_id, None, job.ref.job_id))
-        return self._now() - began < LAST_LOOK
+        return True
 
     def _conclude(self) -> None:
         """Settle what has stood long enough."""
@@ -341,12 +347,11 @@ class Observer:
     # --- what is due -------------------------------------------------------------------------------------------------
 
     def _is_history_due(self, job: Progress) -> bool:
-        inquiry = self._inquiries[job.ref]
-        asked_at = inquiry.past_asked_at
-        if job.state.phase is Phase.DOUBTFUL and job.ref in self._seen and asked_at < 0:
-            inquiry.past_asked_at = self._began  # it is about to end: the next look may tell
-            return False
-        if self._began - asked_at >= self._absent_for / HISTORY_TRIES:
+        asked_at = self._inquiries[job.ref].past_asked_at
+        waiting_since = asked_at
+        if job.state.phase is Phase.DOUBTFUL and job.ref in self._seen:
+            waiting_since = max(asked_at, job.seen_since)  # it is about to end: the next look may tell
+        if self._began - waiting_since >= self._absent_for / HISTORY_TRIES:
             return True
         if job.state.phase is Phase.CLAIMED and asked_at < job.seen_since:
             return True
@@ -369,8 +374,9 @@ class Observer:
         return self._attempt([], self._client.own_user) or job.ref.user
 
     def _is_late(self) -> bool:
-        deadline = self._client.patience.deadline
-        return deadline is not None and self._now() > max(deadline, self._began + LAST_LOOK)
+        deadline = self._client.patience.deadline or float("inf")
+        end = min(self._began + LONGEST_LOOK, max(deadline, self._began + LAST_LOOK))
+        return self._now() > end
 
     # --- reading -----------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import NOT_LISTED, JobState, Phase, least_finished
 
-_ID = re.compile(r"(?P<array>\d+)(?:_(?P<member>\d{1,9}|\[[^\]]*\]))?(?P<rest>.*)", re.DOTALL)
+_ID = re.compile(r"(?P<array>\d+)(?:_(?P<member>\d{1,9}(?![\d:-])|\[[^\]]*\]))?(?P<rest>.*)", re.DOTALL)
 _RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?::(\d{1,9}))?)?")
 """``4``, ``2-9`` or ``1-9:2`` within ``5_[...]``."""
 _MOST_MEMBERS = 100_000

@@ -174,8 +174,9 @@ def state_of(wire: dict[str, Any]) -> JobState:
         *((live(f"stat{letter}"), CLAIMED) for letter in ("C", "DE", "D")),
         *(({"jobState": f"stat{letter}"}, phase) for letter, phase in (("C", CLAIMED), ("T", DOUBTFUL), ("R", ACTIVE))),
         # The scheduler's word outranks the code.
-        *((live("statC", word), ACTIVE) for word in ("RUNNING", "PENDING", "COMPLETING", "CONFIGURING", "NEW")),
-        *((live("statC", word), ACTIVE) for word in ("SUSPENDED", "REQUEUED", "STOPPED", "COMPLETE", "?")),
+        *((live("statC", word), ACTIVE) for word in ("RUNNING", "PENDING", "COMPLETING", "CONFIGURING")),
+        *((live("statC", word), ACTIVE) for word in ("SUSPENDED", "REQUEUED", "STOPPED")),
+        *((live("statC", word), DOUBTFUL) for word in ("NEW", "COMPLETE", "?")),
         *((live("statR", word), ENDED) for word in ("COMPLETED", "FAILED", "TIMEOUT")),
         *((live("statE", word), ENDED) for word in ("OUT_OF_MEMORY", "DEADLINE", "CANCELLED")),
         *((live("statC", word), INTERRUPTED) for word in ("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED")),
@@ -202,7 +203,7 @@ def state_of(wire: dict[str, Any]) -> JobState:
         ({"jobStatus": "COMPLETED", "jobInitAttr": {"JobState": "RUNNING"}}, ACTIVE),
         ({}, DOUBTFUL),
         ({"jobStatus": None, "jobState": None}, DOUBTFUL),
-        ({"jobStatus": 5}, ACTIVE),
+        ({"jobStatus": 5}, DOUBTFUL),
     ],
     ids=str,
 )

@@ -35,7 +35,7 @@ from tests.conftest import SCHEDULER, SECOND_SCHEDULER, VirtualPatience, client_
 
 Delete = Callable[..., DeletionReport]
 STOPPED = (
-    "Stopped in the middle. Of 1 job, 1 were named in a delete request and 0 were not. 1 of 1 job is not known to have "
+    "Stopped in the middle. Of 1 job, 1 was named in a delete request and 0 were not. 1 of 1 job is not known to have "
     "ended"
 )
 

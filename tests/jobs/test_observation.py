@@ -331,7 +331,7 @@ def test_jobs_that_are_settled_are_looked_at_once_more(scnet: ScnetEmulator, del
 
 def test_last_look_that_fails_is_no_look(scnet: ScnetEmulator, delete: Delete) -> None:
     ours, slow = scnet.add_job(), scnet.add_job(scheduler_id=SECOND_SCHEDULER)
-    slow.ignores_delete = 2
+    slow.ignores_delete, scnet.has_history = 2, False
     scnet.fail("list", status=503, times=None, after=1, when=lambda r: r.query["strClusterIDList"] == SCHEDULER)
     with pytest.raises(ScnetJobsNotDeletedError) as caught:
         delete(ours, slow, timeout=60)
