@@ -335,12 +335,16 @@ class KeyTokens(TokenSource):
         return usable[0]
 
 
-def call_with_token(source: TokenSource, call: Callable[[Token], T]) -> T:
+def call_with_token(
+    source: TokenSource, call: Callable[[Token], T], *, is_accepted: Callable[[Token], bool] | None = None
+) -> T:
     """
     Make a call; if SCNet refuses the token, again with a new one: once, or a few times if that may be of use.
 
     :param source: where tokens come from.
     :param call: what to do with a token.
+    :param is_accepted: whether another call is answered with that token: then it is not the token that is refused, and
+        a new one would help nobody, but may end those of other tasks.
     :raises ScnetCredentialError: if the new token is refused as well, or there is none.
     :raises ScnetTransientError: if that may pass.
     """
@@ -351,6 +355,11 @@ def call_with_token(source: TokenSource, call: Callable[[Token], T]) -> T:
             return call(token)
         except ScnetCredentialError as error:
             refusal = error
+        if is_accepted and is_accepted(token):
+            raise refusal.advise(
+                "SCNet accepts the token for other calls: check the reference, and that the account has the right to "
+                "this call."
+            ) from None
         refusals += 1
         token = _another(source, token, refusal, refusals)
 

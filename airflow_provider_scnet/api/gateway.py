@@ -24,6 +24,10 @@ PAGE_SIZE = 100
 DOCUMENTED_PAGE_SIZE = 25
 """What the samples of the API pages ask for; larger pages may be refused."""
 REFUSED_PARAMETER = "10004"
+HARMLESS = "/cluster"
+"""A call that changes nothing, needs no right of its own and is short."""
+ACCEPTED_FOR = 60.0
+"""Seconds for which a token that was just accepted by it is not tried again."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ class ScnetClient:
         self._tokens = tokens
         self._transport = transport
         self._page_size = PAGE_SIZE
+        self._accepted: tuple[Token | None, float] = (None, 0.0)
         self._schedulers: dict[str, dict[str, str]] = {}  # by gateway
 
     def tried_once(self) -> Self:
@@ -106,10 +111,10 @@ class ScnetClient:
 
     def list_schedulers(self) -> dict[str, str]:
         """Return the schedulers of the region, id -> name (API page list-cluster)."""
-        data = self._call("GET", "/cluster")
+        data = self._call("GET", HARMLESS)
         clusters = [data] if isinstance(data, Mapping) else data
         if not isinstance(clusters, Sequence) or isinstance(clusters, str):
-            raise self._transport.unusable("GET", self._url("/cluster"), "no list of schedulers")
+            raise self._transport.unusable("GET", self._url(HARMLESS), "no list of schedulers")
         return {
             quote(cluster["id"]): str(cluster.get("text") or "")
             for cluster in clusters
@@ -321,7 +326,19 @@ class ScnetClient:
         def attempt(token: Token) -> Any:
             return self._transport.repeat(lambda: self._send(method, path, token, content), harmless=method == "GET")
 
-        return call_with_token(self._tokens, attempt)
+        return call_with_token(self._tokens, attempt, is_accepted=None if path == HARMLESS else self._is_accepted)
+
+    def _is_accepted(self, token: Token) -> bool:
+        """Find out with a harmless read whether a token is good: 10008 may also be about a single call."""
+        accepted, until = self._accepted
+        if token == accepted and self.patience.now() < until:
+            return True
+        try:
+            self._send("GET", HARMLESS, token, {})
+        except ScnetError:
+            return False
+        self._accepted = token, self.patience.now() + ACCEPTED_FOR
+        return True
 
     def _send(self, method: str, path: str, token: Token, content: Mapping[str, Any]) -> Any:
         """

@@ -18,9 +18,10 @@ from airflow_provider_scnet.exceptions import (
     ScnetRequestError,
 )
 from airflow_provider_scnet.jobs.evidence import group_by
-from airflow_provider_scnet.jobs.observation import Experience, Observer
+from airflow_provider_scnet.jobs.observation import Observer
 from airflow_provider_scnet.jobs.options import DeleteOptions, seconds
 from airflow_provider_scnet.jobs.progress import Progress, Stage
+from airflow_provider_scnet.jobs.proof import Experience, Standard
 from airflow_provider_scnet.jobs.report import NAMED_JOBS, DeletionReport, LeftJob, account_of_left
 from airflow_provider_scnet.jobs.sending import Sender
 from airflow_provider_scnet.wording import counted
@@ -158,15 +159,14 @@ class Deletion:
 
     def _hire_observers(self) -> list[Observer]:
         by_ref = {job.ref: job for job in self._jobs}
-        experience = Experience()
+        experience, standard = Experience(), Standard(self._absent_for, self._options.missing_ok)
         return [
             Observer(
                 self._client,
                 scheduler_id,
                 [by_ref[ref] for ref in refs],
                 experience,
-                absent_for=self._absent_for,
-                missing_ok=self._options.missing_ok,
+                standard,
                 logger=self._log,
             )
             for scheduler_id, refs in group_by(by_ref, "scheduler_id").items()

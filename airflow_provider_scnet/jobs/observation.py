@@ -1,10 +1,10 @@
-"""Looking at the jobs of one scheduler until each has proven its end; what counts as proof is decided here."""
+"""Looking at the jobs of one scheduler: what is read, in which order, and how much of it in one look."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -23,14 +23,13 @@ from airflow_provider_scnet.jobs.evidence import (
     read_history,
     read_list,
 )
-from airflow_provider_scnet.jobs.progress import UNSEEN, Claim, Progress, Stage
+from airflow_provider_scnet.jobs.progress import UNSEEN, Progress, Stage
+from airflow_provider_scnet.jobs.proof import Experience, Inquiry, Standard
 from airflow_provider_scnet.jobs.sighting import Read, Sighting
 from airflow_provider_scnet.wording import counted
 
 FIRST_FEW = 5
 """Of many missing jobs, those that are looked up at once: enough to name a wrong user early."""
-HISTORY_TRIES = 3
-"""Times that the history is read while a job's absence is waited for; if all fail, it proves nothing either way."""
 RECENTLY = timedelta(days=1)
 """How far back the history is read for jobs that the live list still has: they ended minutes ago."""
 LONGEST_LOOK = 60.0
@@ -43,44 +42,6 @@ _FOREIGN = JobState(Phase.NOT_LISTED, word="not listed, but neither may be the j
 T = TypeVar("T")
 
 
-@dataclass
-class Experience:
-    """
-    What a deletion has learnt of the service.
-
-    :param codes_run_ahead: a job was said to have ended when it had not.
-    :param lists_are_cut: a list that called itself complete did not show what a look-up found.
-    :param shows_others: lists show jobs of other users than our own.
-    :param shown: lists (scheduler, user, job id) that have shown anything, and may not turn into nothing at all.
-    """
-
-    codes_run_ahead: bool = False
-    lists_are_cut: bool = False
-    shows_others: bool = False
-    shown: set[tuple[str, str | None, str | None]] = field(default_factory=set)
-
-
-@dataclass
-class _Inquiry:
-    """
-    What was asked about one job, and when, in seconds that only grow.
-
-    :param read_at: when something was read that shows it, or would show it.
-    :param lookups: times that it was asked for alone.
-    :param looked_up_at: when a look-up that could not miss it missed it.
-    :param past_asked_at: when the history was asked.
-    :param not_past_at: when the history, read to its end, did not know it.
-    :param past_failures: times in a row that it could not be read.
-    """
-
-    read_at: float = float("-inf")
-    lookups: int = 0
-    looked_up_at: float = float("-inf")
-    past_asked_at: float = float("-inf")
-    not_past_at: float = float("-inf")
-    past_failures: int = 0
-
-
 class Observer:
     """
     Look at the jobs of one scheduler. No read that fails or is refused is a verdict: another decides, or the next look.
@@ -88,8 +49,7 @@ class Observer:
     :param client: which makes one attempt of each call.
     :param jobs: all of the deletion's jobs in this scheduler; settled ones are compared with whatever is read.
     :param experience: shared by the observers of one deletion.
-    :param absent_for: seconds for which what is no proof has to stand.
-    :param missing_ok: whether a job that SCNet does not know is gone.
+    :param standard: what a job without a final word is judged by.
     :param logger: where to tell what happens.
     """
 
@@ -99,9 +59,8 @@ class Observer:
         scheduler_id: str,
         jobs: Sequence[Progress],
         experience: Experience,
+        standard: Standard,
         *,
-        absent_for: float,
-        missing_ok: bool,
         logger: Any,
     ) -> None:
         self._client = client
@@ -109,10 +68,9 @@ class Observer:
         self._scheduler_id = scheduler_id
         self._jobs = list(jobs)
         self._experience = experience
-        self._absent_for = absent_for
-        self._missing_ok = missing_ok
+        self._standard = standard
         self._log = logger
-        self._inquiries: dict[JobRef, _Inquiry] = defaultdict(_Inquiry)
+        self._inquiries: dict[JobRef, Inquiry] = defaultdict(Inquiry)
         self._began = 0.0
         self._known_by = ""  # the gateway that names the scheduler, so that absence there means something
         self._seen: dict[JobRef, Sighting] = {}  # in this look
@@ -142,7 +100,7 @@ class Observer:
         self._read_details()
         self._read_history(since)
         self._look_up(since)
-        self._conclude()
+        self._judge()
 
     def has_looked_since(self, moment: float) -> bool:
         """
@@ -208,9 +166,7 @@ class Observer:
         state = record.state if record else UNSEEN
         is_claimed = job.state.phase is Phase.CLAIMED
         if job.members.is_array:
-            job.members.note_detail(ref.job_id, state)
-            if job.members.have_ended:
-                job.settle(Stage.DELETED, state)
+            job.note_members_detail(ref.job_id, state, read)
             self._experience.codes_run_ahead |= state.phase is Phase.ACTIVE
         elif record is None:
             job.details_asked += 1
@@ -238,7 +194,7 @@ class Observer:
         lives = (Phase.ACTIVE, Phase.INTERRUPTED)
         jobs = [job for job in self._open() if job.state.phase not in lives or job.ref not in self._seen]
         jobs += self._unread(since)
-        if self._is_late() or not any(self._is_history_due(job) for job in jobs):
+        if self._is_late() or not any(self._wants_history(job) for job in jobs):
             return
         by_ref = {job.ref: job for job in jobs}
         for refs in group_by(by_ref, "user").values():
@@ -251,6 +207,10 @@ class Observer:
             evidence = self._attempt(of_user, ask)
             for job in of_user:
                 self._note_past(job, evidence, began)
+
+    def _wants_history(self, job: Progress) -> bool:
+        inquiry, is_seen = self._inquiries[job.ref], job.ref in self._seen
+        return self._standard.wants_history(job, inquiry, self._began, is_seen=is_seen)
 
     def _note_past(self, job: Progress, evidence: Evidence | None, began: float) -> None:
         inquiry = self._inquiries[job.ref]
@@ -267,12 +227,12 @@ class Observer:
     def _look_up(self, since: float) -> None:
         """Ask for jobs alone: what a cut list hides and what a wrong user hides is found only so."""
         missing = [job for job in self._open() if job.state.phase is Phase.NOT_LISTED]
-        at_its_end = [job for job in missing if self._is_lookup_due(job)]
+        at_its_end = [job for job in missing if self._standard.wants_lookup(job, self._inquiries[job.ref])]
         unread = self._unread(since)
         if len(at_its_end) + len(unread) > SINGLE_READS or any(self._may_be_hidden(job) for job in at_its_end):
             self._read_list(self._jobs, user=None)
             unread = self._unread(since)
-            at_its_end = [job for job in missing if self._is_lookup_due(job)]
+            at_its_end = [job for job in missing if self._standard.wants_lookup(job, self._inquiries[job.ref])]
         first = [job for job in missing if not self._inquiries[job.ref].lookups]
         if len(missing) > SINGLE_READS:
             first = first[: max(0, FIRST_FEW - len(missing) + len(first))]
@@ -303,68 +263,12 @@ class Observer:
         self._note_list(evidence, [job], (self._scheduler_id, None, job.ref.job_id))
         return True
 
-    def _conclude(self) -> None:
-        """Settle what has stood long enough."""
+    def _judge(self) -> None:
+        """Only what this look has seen: no read that failed may be what settles a job."""
         for job in self._open():
-            if job.claim is None or not job.has_stood(self._absent_for):
-                continue
-            if job.claim.phase is Phase.NOT_LISTED:
-                if self._is_gone(job):
-                    self._settle_missing(job)
-            elif self._is_over(job, job.claim):
-                job.settle(Stage.DELETED, job.state, by_time=True)
-
-    def _is_over(self, job: Progress, claim: Claim) -> bool:
-        if claim.phase is Phase.CLAIMED:
-            return not self._experience.codes_run_ahead and self._is_without_a_word(job)
-        return job.sent_at > claim.since  # interrupted, and not started again by a delete that came too early
-
-    def _is_without_a_word(self, job: Progress) -> bool:
-        """A code counts alone only if nobody would have said more: details were asked for, and had no word."""
-        if job.members.is_array:
-            return job.members.claimed <= job.members.asked and not job.members.going_on
-        return job.details_asked > 0 or not self._seen.get(job.ref, Sighting()).is_detailed
-
-    def _is_gone(self, job: Progress) -> bool:
-        inquiry = self._inquiries[job.ref]
-        end = self._end_of_absence(job)
-        if inquiry.looked_up_at < end or self._may_be_hidden(job):
-            return False
-        if job.past:  # all that was seen of it has ended, and nothing of it shows up any more
-            return not job.members.going_on
-        has_no_past = inquiry.not_past_at >= end or inquiry.past_failures >= HISTORY_TRIES
-        return has_no_past and bool(job.answered_by) and not job.was_active
-
-    def _settle_missing(self, job: Progress) -> None:
-        if self._missing_ok or job.past:
-            job.settle(Stage.GONE, job.past or job.state, by_time=True)
-        elif self._inquiries[job.ref].past_failures:
-            job.error, job.stage = ScnetError("its history cannot be read (missing_ok=False)"), Stage.MISSING
-        else:
-            job.error = ScnetError("neither listed nor in the history of the last 30 days (missing_ok=False)")
-            job.stage = Stage.MISSING
-
-    # --- what is due -------------------------------------------------------------------------------------------------
-
-    def _is_history_due(self, job: Progress) -> bool:
-        asked_at = self._inquiries[job.ref].past_asked_at
-        waiting_since = asked_at
-        if job.state.phase is Phase.DOUBTFUL and job.ref in self._seen:
-            waiting_since = max(asked_at, job.seen_since)  # it is about to end: the next look may tell
-        if self._began - waiting_since >= self._absent_for / HISTORY_TRIES:
-            return True
-        if job.state.phase is Phase.CLAIMED and asked_at < job.seen_since:
-            return True
-        return self._has_been_absent(job) and asked_at < self._end_of_absence(job)
-
-    def _is_lookup_due(self, job: Progress) -> bool:
-        return self._has_been_absent(job) and self._inquiries[job.ref].looked_up_at < self._end_of_absence(job)
-
-    def _has_been_absent(self, job: Progress) -> bool:
-        return job.claim is not None and job.claim.phase is Phase.NOT_LISTED and job.has_stood(self._absent_for)
-
-    def _end_of_absence(self, job: Progress) -> float:
-        return job.claim.since + self._absent_for if job.claim else float("inf")
+            if sighting := self._seen.get(job.ref):
+                inquiry, hidden = self._inquiries[job.ref], self._may_be_hidden(job)
+                self._standard.judge(job, inquiry, self._experience, sighting, may_be_hidden=hidden)
 
     def _may_be_hidden(self, job: Progress) -> bool:
         """The service may show us nothing but our own jobs: then only the history can tell of others."""

@@ -9,6 +9,7 @@ from enum import Enum
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import JobState, Phase
 from airflow_provider_scnet.exceptions import ScnetError
+from airflow_provider_scnet.jobs.members import Members
 from airflow_provider_scnet.jobs.sighting import Read, Sighting
 from airflow_provider_scnet.wording import quote
 
@@ -64,58 +65,6 @@ class Claim:
     def has_stood(self, seconds: float) -> bool:
         """Tell whether it has been said for so long."""
         return self.until - self.since >= seconds
-
-
-@dataclass
-class Members:
-    """
-    What is known of the members of an array; others may be hidden by whatever limits a list.
-
-    :param is_array: some read has shown members, so that the job is an array.
-    :param going_on: entries that were seen to go on, and not to end since.
-    :param claimed: entries that have ended, says a code, in the last read that could not miss one.
-    :param asked: those of them whose detail was asked for since.
-    :param confirmed: those of them whose detail has a final word.
-    """
-
-    is_array: bool = False
-    going_on: frozenset[str] = frozenset()
-    claimed: frozenset[str] = frozenset()
-    asked: frozenset[str] = frozenset()
-    confirmed: frozenset[str] = frozenset()
-
-    def note_listed(self, sighting: Sighting, read: Read) -> None:
-        """Take down what a live list says."""
-        self.is_array |= sighting.has_members
-        self.claimed = sighting.claimed if self.are_whole(read) else frozenset()
-        self.going_on = (self.going_on | sighting.going_on) - sighting.ended - self.claimed
-        self.asked, self.confirmed = self.asked - sighting.going_on, self.confirmed - sighting.going_on
-
-    def note_past(self, sighting: Sighting) -> None:
-        """Take down what the history says; it lists what has ended."""
-        self.is_array |= sighting.has_members
-        self.going_on -= sighting.ended
-
-    def note_detail(self, job_id: str, state: JobState) -> None:
-        """
-        Take down what the detail of one says.
-
-        :param state: with a word, or nothing.
-        """
-        self.asked |= {job_id}
-        if state.word and state.phase is Phase.ENDED:
-            self.confirmed |= {job_id}
-        elif state.word and state.phase is Phase.ACTIVE:
-            self.going_on, self.claimed = self.going_on | {job_id}, frozenset()
-
-    @property
-    def have_ended(self) -> bool:
-        """Whether the words in their details confirm all that codes say."""
-        return bool(self.claimed) and self.claimed <= self.confirmed and not self.going_on
-
-    def are_whole(self, read: Read) -> bool:
-        """Tell whether none can be missing in what was read."""
-        return read.is_complete and (read.is_alone or not self.is_array)
 
 
 @dataclass(eq=False)
@@ -290,6 +239,25 @@ class Progress:
             else:
                 self._note_claim(state, read, ended_at)
 
+    def note_members_detail(self, job_id: str, state: JobState, read: Read) -> None:
+        """
+        Take down what the detail of a member says.
+
+        :param job_id: the member's.
+        :param state: with a word, or ``UNSEEN``.
+        """
+        self.members.note_detail(job_id, state)
+        if self.members.have_ended and self._is_evidence(read):
+            self.settle(Stage.DELETED, state)
+
+    def note_missing(self, error: ScnetError) -> None:
+        """
+        Take down that it is surely not there, although it must have been.
+
+        :param error: which says so.
+        """
+        self.error, self.stage = error, Stage.MISSING
+
     def note_past(self, sighting: Sighting, read: Read) -> None:
         """
         Take down what the history says. It may know of an earlier run only, and of some members of an array: where that
@@ -360,7 +328,7 @@ class Progress:
     def _see(self, state: JobState, read: Read) -> None:
         if self.stage.is_settled:
             return
-        if state.phase is not self.state.phase:
+        if self.state is UNSEEN or state.phase is not self.state.phase:
             self.seen_since = read.ended
         self.state = state
 

@@ -23,6 +23,8 @@ from airflow_provider_scnet.wording import counted
 
 FAILURES_IN_A_ROW = 3
 """Batches that may fail one after the other before the rest waits for the next round: the service is down."""
+LAST_ROUND = 60.0
+"""Seconds for which the last round goes on in spite of that: there is no next one."""
 REFUSED_ALONE = 8
 """Different jobs that may be refused alone with one code, and none accepted meanwhile, before it is not about them."""
 EFFECT_UNKNOWN = {"10012", "10013", "815005"}
@@ -71,8 +73,10 @@ class Sender:
 
     def _send_to_scheduler(self, jobs: Sequence[Progress], *, is_last: bool) -> bool:
         split, failures = False, 0
+        now = self._client.patience.now
+        end = now() + (LAST_ROUND if is_last else 0.0)
         batches = deque(_batches(jobs))
-        while batches and failures < FAILURES_IN_A_ROW:
+        while batches and (failures < FAILURES_IN_A_ROW or now() < end):
             batch = batches.popleft()
             error = self._send_batch(batch)
             if error is None:

@@ -105,15 +105,14 @@ class FaultPlan:
         """
         if call not in self.calls:
             raise ValueError(f"no call {call!r}, only {sorted(self.calls)}")
-        extra = dict(headers or {})
         answer: Answer | None = None
         if redirect is not None:
-            status = 302 if status == 200 else status
-            answer = Answer(b"", status, HTML_TYPE, {"Location": redirect, **extra})
+            location = {"Location": redirect, **(headers or {})}
+            answer = Answer(b"", 302 if status == 200 else status, HTML_TYPE, location)
         elif code is not None:
-            answer = envelope(code, msg, data, status, extra)
+            answer = envelope(code, msg, data, status, headers)
         elif body is not None or status != 200:
-            answer = Answer((body or "").encode(), status, content_type or HTML_TYPE, extra)
+            answer = Answer((body or "").encode(), status, content_type or HTML_TYPE, headers or {})
         fault = Fault(call, answer, drop, latency, effect, when, times, after, drip)
         self._faults.append(fault)
         return fault

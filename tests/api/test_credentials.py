@@ -225,6 +225,16 @@ CALLS: dict[str, Callable[[ScnetClient], Any]] = {
 }
 
 
+def refuse(scnet: ScnetEmulator, call: str, *, times: int | None = 1, **fault: Any) -> None:
+    """Refuse a token, as SCNet does: also where a harmless read is asked whether it is the token."""
+    for refused in {call, "clusters"}:
+        scnet.fail(refused, times=times, **fault)
+
+
+def probes(call: str, number: int) -> dict[str, int]:
+    return {} if call == "clusters" else {"clusters": number}
+
+
 @pytest.mark.parametrize("source_of", [stored, keyed], ids=["token", "keys"])
 @pytest.mark.parametrize("call", CALLS)
 def test_refused_token_is_replaced_once(scnet: ScnetEmulator, call: str, source_of: Any) -> None:
@@ -232,7 +242,7 @@ def test_refused_token_is_replaced_once(scnet: ScnetEmulator, call: str, source_
     client = ScnetClient([f"{scnet.url}/hpc"], source, Transport())
     refused = source.token().text
     scnet.requests.clear()
-    scnet.fail(call, code="10008")
+    refuse(scnet, call, code="10008")
     if call == "submit":
         scnet.fail(call, code="0", data="197", after=1)
     CALLS[call](client)
@@ -250,10 +260,10 @@ REFUSALS: list[dict[str, Any]] = [{"code": "10008"}, {"code": "10008", "status":
 @pytest.mark.parametrize("fault", REFUSALS)
 def test_refused_twice(scnet: ScnetEmulator, call: str, fault: dict[str, Any]) -> None:
     client = ScnetClient([f"{scnet.url}/hpc"], stored(scnet), Transport())
-    scnet.fail(call, times=None, **fault)
+    refuse(scnet, call, times=None, **fault)
     with pytest.raises(ScnetCredentialError) as caught:
         CALLS[call](client)
-    assert scnet.calls == {call: 2, "renew": 1}
+    assert scnet.calls == {call: 2, "renew": 1, **probes(call, 2)}
     assert not any(secret in str(caught.value) for secret in scnet.secrets)
 
 
@@ -264,14 +274,31 @@ def test_tokens_of_our_own_making_are_refused_for_good(scnet: ScnetEmulator, cal
     pauses: list[float] = []
     source = keyed(scnet, patience=VirtualPatience(pauses=pauses))
     client = ScnetClient([f"{scnet.url}/hpc"], source, Transport())
-    scnet.fail(call, times=None, **fault)
+    refuse(scnet, call, times=None, **fault)
     with pytest.raises(ScnetTransientError) as caught:
         CALLS[call](client)
-    assert scnet.calls == {call: 4, "tokens": 4}
+    assert scnet.calls == {call: 4, "tokens": 4, **probes(call, 4)}
     assert len({request.headers["token"] for request in scnet.requests if request.call == call}) == 4
     assert [pause <= longest for pause, longest in zip(pauses, [1, 3, 9], strict=True)] == [True] * 3
     assert (caught.value.answered, caught.value.call) == (False, client_error_call(call))
     assert not any(secret in str(caught.value) for secret in scnet.secrets)
+
+
+@pytest.mark.parametrize("source_of", [stored, keyed], ids=["token", "keys"])
+@pytest.mark.parametrize("call", [call for call in CALLS if call != "clusters"])
+@pytest.mark.parametrize("fault", REFUSALS)
+def test_call_that_is_refused_although_the_token_is_good(
+    scnet: ScnetEmulator, call: str, fault: dict[str, Any], source_of: Any
+) -> None:
+    """10008 is documented as a lack of rights, too: a new token would help nobody, but may end those of other tasks."""
+    source = source_of(scnet)
+    token = source.token()
+    scnet.requests.clear()
+    scnet.fail(call, times=None, **fault)
+    with pytest.raises(ScnetCredentialError, match="SCNet accepts the token for other calls"):
+        CALLS[call](ScnetClient([f"{scnet.url}/hpc"], source, Transport()))
+    assert scnet.calls == {call: 1, "clusters": 1}
+    assert source.token() == token
 
 
 def client_error_call(call: str) -> str:

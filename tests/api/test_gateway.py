@@ -135,7 +135,7 @@ def test_wrong_token(scnet: ScnetEmulator) -> None:
     client = ScnetClient([f"{scnet.url}/hpc"], FixedToken("nonsense"), Transport())
     with pytest.raises(ScnetCredentialError):
         client.delete_jobs(parse_jobs("1,u:2:"))
-    assert scnet.calls == {"delete": 1}
+    assert scnet.calls == {"delete": 1, "clusters": 1}  # which tells whether it is the token
 
 
 # --- live list ---------------------------------------------------------------------------------------------------

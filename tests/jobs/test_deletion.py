@@ -683,7 +683,7 @@ def test_service_that_is_down_is_not_flooded(scnet: ScnetEmulator, delete: Delet
     scnet.fail("*", status=503, times=None)
     with pytest.raises(ScnetJobsNotDeletedError) as caught:
         delete(*jobs, timeout=60)
-    assert scnet.calls["delete"] <= 3 * 15
+    assert scnet.calls["delete"] <= 3 * 13 + 20  # only the last round, after which there is none, tries every batch
     assert len(caught.value.report.left) == 1000
 
 

@@ -253,33 +253,7 @@ def test_detail_that_says_running_contradicts_the_code() -> None:
     assert job.stage is Stage.DELETED
 
 
-# --- arrays and the history -----------------------------------------------------------------------------------------
-
-
-def members(state: JobState, **ids: set[str]) -> Sighting:
-    return Sighting(state, has_members=True, **{name: frozenset(value) for name, value in ids.items()})
-
-
-def test_array_has_not_ended_while_a_member_that_was_seen_has_not() -> None:
-    job = at(Stage.CONFIRMED)
-    job.note_listed(members(RUNNING, going_on={"197_1"}), read(0))
-    job.note_listed(members(CANCELLED, ended={"197_2"}), read(1, alone=True))
-    assert job.stage is Stage.CONFIRMED
-    job.note_listed(members(CANCELLED, ended={"197_1"}), read(2, complete=False, alone=True))
-    assert job.stage is Stage.CONFIRMED
-    job.note_listed(members(CANCELLED, ended={"197_1"}), read(3))
-    assert job.stage is Stage.CONFIRMED  # a list may be limited, and say that it is complete
-    job.note_listed(members(CANCELLED, ended={"197_1"}), read(4, alone=True))
-    assert job.stage is Stage.DELETED
-
-
-def test_history_confirms_the_codes_of_all_members() -> None:
-    job = at(Stage.CONFIRMED)
-    job.note_listed(members(CODE, claimed={"197_1", "197_2"}), read(0, alone=True))
-    job.note_past(members(CANCELLED, ended={"197_1"}), read(1))
-    assert job.stage is Stage.CONFIRMED
-    job.note_past(members(CANCELLED, ended={"197_1", "197_2", "197_3"}), read(2))
-    assert job.stage is Stage.DELETED
+# --- the history -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -156,3 +156,20 @@ def test_log_says_when_a_delete_is_sent_again_to_how_many_and_why(
     assert "Sending the delete of 2 jobs again: 2 after 10012." in caplog.text
     sender.send(progress[:1])
     assert "Sending the delete of 1 job again: 1 not known to be finished although SCNet confirmed it." in caplog.text
+
+
+def test_last_round_goes_on_although_deletes_get_lost(scnet: ScnetEmulator, sender: Sender) -> None:
+    scnet.fail("delete", status=503, times=FAILURES_IN_A_ROW)
+    jobs = [scnet.add_job() for _ in range(200)]
+    sender.send(tracked(jobs), is_last=True)
+    assert scnet.active_jobs == jobs[:150]
+
+
+def test_last_round_ends_where_nothing_is_answered_in_time(scnet: ScnetEmulator, sender: Sender) -> None:
+    def hang(request: object) -> bool:
+        scnet.clock.advance(30)
+        return True
+
+    scnet.fail("delete", status=503, times=None, when=hang)
+    sender.send(tracked([scnet.add_job() for _ in range(1000)]), is_last=True)
+    assert scnet.calls["delete"] == FAILURES_IN_A_ROW
