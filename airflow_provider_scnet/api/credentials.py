@@ -290,7 +290,7 @@ class KeyTokens(TokenSource):
                 return 0.0
             now = self.patience.now()
             if self._entry.next_mint[0] != refused:
-                self._entry.next_mint = (refused, now + random.uniform(0, 3 ** (refusals - 1)))  # noqa: S311
+                self._entry.next_mint = (refused, now + random.uniform(0, 2 * 3 ** (refusals - 1)))  # noqa: S311
             return max(0.0, self._entry.next_mint[1] - now)
 
     def _known(self) -> Token | None:
@@ -344,7 +344,7 @@ def call_with_token(
     :param source: where tokens come from.
     :param call: what to do with a token.
     :param is_accepted: whether another call is answered with that token: then it is not the token that is refused, and
-        a new one would help nobody, but may end those of other tasks.
+        a new one would help nobody, but may end those of other tasks. The call is made once more with the same token.
     :raises ScnetCredentialError: if the new token is refused as well, or there is none.
     :raises ScnetTransientError: if that may pass.
     """
@@ -356,12 +356,20 @@ def call_with_token(
         except ScnetCredentialError as error:
             refusal = error
         if is_accepted and is_accepted(token):
-            raise refusal.advise(
-                "SCNet accepts the token for other calls: check the reference, and that the account has the right to "
-                "this call."
-            ) from None
+            return _once_more(call, token)
         refusals += 1
         token = _another(source, token, refusal, refusals)
+
+
+def _once_more(call: Callable[[Token], T], token: Token) -> T:
+    """A service of several machines may not know a new token everywhere at once."""
+    try:
+        return call(token)
+    except ScnetCredentialError as error:
+        raise error.advise(
+            "SCNet accepts the token for other calls: check the reference, and that the account has the right to this "
+            "call."
+        ) from None
 
 
 def _another(source: TokenSource, stale: Token, refusal: ScnetCredentialError, refusals: int) -> Token:

@@ -26,8 +26,8 @@ DOCUMENTED_PAGE_SIZE = 25
 REFUSED_PARAMETER = "10004"
 HARMLESS = "/cluster"
 """A call that changes nothing, needs no right of its own and is short."""
-ACCEPTED_FOR = 60.0
-"""Seconds for which a token that was just accepted by it is not tried again."""
+ACCEPTED_FOR = 10.0
+"""Seconds for which a token that was just accepted by it is not tried again; another task may end it at any time."""
 
 
 @dataclass(frozen=True)

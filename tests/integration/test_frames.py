@@ -177,7 +177,9 @@ def test_time_out_at_any_moment(scnet: ScnetEmulator, region_of: Callable[[str],
         try:
             with on_alarm(strike, 0.0001 * (number + 1)):
                 CALLS[call][1](region)
-        except TaskTimeout as error:
+        except BaseException as error:  # where it strikes while Python waits for a lock, that may fail, too
+            if not any(isinstance(link, TaskTimeout) for link in chain_of(error)):
+                raise
             struck += 1
             leaks |= leaks_at_all(error, scnet)
     assert leaks == set()

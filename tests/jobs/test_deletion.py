@@ -611,7 +611,8 @@ def test_code_of_the_account_that_is_meant_for_one_job(
     assert caught.value.code == code
     assert scnet.active_jobs == [jobs[7]]
     assert jobs[7].deletes >= 3
-    assert scnet.calls["clusters"] <= 2 + 2 * (code == "10008")  # one harmless read for each code
+    # One harmless read for each code; whether a token is good is asked every ten seconds.
+    assert scnet.calls["clusters"] <= 2 + 2 * (code == "10008")
 
 
 @pytest.mark.parametrize(("code", "error_class"), ACCOUNT)
