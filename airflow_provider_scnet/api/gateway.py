@@ -129,6 +129,24 @@ class ScnetClient:
             self._schedulers[self.base_url] = known
         return known
 
+    def find_scheduler(self, scheduler_id: str) -> dict[str, str]:
+        """
+        Go on with a gateway that names a scheduler, if there is one.
+
+        :return: the schedulers that the gateway in use names, id -> name.
+        """
+        names = self.known_schedulers()
+        for _ in self._gateways:
+            if scheduler_id in names:
+                break
+            gateway, names = self.base_url, {}
+            try:
+                names = self._schedulers[self.base_url] = self.list_schedulers()
+            finally:
+                if scheduler_id not in names:
+                    self._leave(gateway)
+        return names
+
     def own_user(self) -> str:
         """Return the cluster user that the token names; empty if it names none. May fetch a token."""
         return self._tokens.token().user
@@ -350,10 +368,14 @@ class ScnetClient:
             try:
                 return self._transport.send(method, self._url(path, gateway), headers={"token": token}, **content)
             except ScnetTransientError as error:
-                if not error.answered and gateway == self._gateways[0]:  # no other thread has left it yet
-                    self._gateways = [*self._gateways[1:], self._gateways[0]]
+                if not error.answered:
+                    self._leave(gateway)
                 if not gateways_left or not isinstance(error, NeverSentError):
                     raise
+
+    def _leave(self, gateway: str) -> None:
+        if gateway == self._gateways[0]:  # no other thread has left it yet
+            self._gateways = [*self._gateways[1:], self._gateways[0]]
 
     def _url(self, path: str, gateway: str = "") -> str:
         return f"{gateway or self.base_url}/openapi/v2{path}"

@@ -122,15 +122,17 @@ NOT_LISTED = JobState(Phase.NOT_LISTED)
 def phase_of(status: str, word: str, *, past: bool = False) -> Phase:
     """
     Judge a job by what SCNet says of it. The scheduler's own word outranks the ``stat*`` code, which may lag behind it
-    or run ahead. A code that is unknown or whose meaning is disputed is no proof that the job ended.
+    or run ahead; a word that nobody knows says nothing. A code that is unknown or whose meaning is disputed is no proof
+    that the job ended.
 
     :param status: SCNet's ``stat*`` code, or nothing.
     :param word: the scheduler's own word or words, or nothing.
     :param past: whether the history says it.
     """
-    if word:
-        return _phase_of_words(word)
-    if past and status:
+    meant = _phase_of_words(word) if word else Phase.DOUBTFUL
+    if meant is not Phase.DOUBTFUL:
+        return meant
+    if past and (status or word):
         return _PAST.get(status, Phase.INTERRUPTED)
     return _STATUS.get(status, ("", Phase.DOUBTFUL))[1]
 

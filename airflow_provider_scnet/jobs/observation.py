@@ -123,9 +123,7 @@ class Observer:
 
     def _is_elsewhere(self) -> bool:
         """Tell whether the gateway does not name the scheduler: what it says then is about no job of it."""
-        names = self._attempt([], self._client.known_schedulers)
-        if names and self._scheduler_id not in names:
-            names = self._attempt([], self._client.list_schedulers)
+        names = self._attempt([], partial(self._client.find_scheduler, self._scheduler_id))
         self._known_by = self._client.base_url if names and self._scheduler_id in names else ""
         if not names or self._known_by:
             return False

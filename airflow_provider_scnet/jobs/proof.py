@@ -130,6 +130,8 @@ class Standard:
 
 def _has_no_word(job: Progress, sighting: Sighting) -> bool:
     """A code counts alone only if nobody would have said more: details were asked for, and had no word."""
+    if job.detail and job.detail.word:
+        return False
     if job.members.is_array:
         return job.members.claimed <= job.members.asked and not job.members.going_on
     return job.details_asked > 0 or not sighting.is_detailed

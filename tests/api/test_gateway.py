@@ -588,6 +588,39 @@ def test_no_gateway_can_be_connected_to(scnet: ScnetEmulator) -> None:
     assert len(waits) == 3
 
 
+@pytest.mark.parametrize(
+    ("named", "asked", "in_use"),
+    [
+        ([["1"], ["2"]], [1, 0], 0),
+        ([["2"], ["1"]], [2, 1], 1),
+        ([["2"], ["2"]], [2, 1], 0),
+        ([[], ["1"]], [2, 1], 1),
+    ],
+)
+def test_gateway_that_names_a_scheduler(
+    scnet: ScnetEmulator, named: list[list[str]], asked: list[int], in_use: int
+) -> None:
+    with ScnetEmulator() as other:
+        both = [scnet, other]
+        for emulator, ids in zip(both, named, strict=True):
+            emulator.fail("clusters", code="0", data=[{"id": int(one), "text": ""} for one in ids], times=None)
+        client = ScnetClient([f"{one.url}/hpc" for one in both], FixedToken(scnet.token), Transport())
+        names = client.find_scheduler("1")
+        assert ("1" in names) == (["1"] in named)
+        assert [one.calls["clusters"] for one in both] == asked
+        assert client.base_url == f"{both[in_use].url}/hpc"
+
+
+def test_gateway_that_refuses_to_name_schedulers_is_left(scnet: ScnetEmulator) -> None:
+    with ScnetEmulator() as other:
+        scnet.fail("clusters", code="0", data=[{"id": 2, "text": ""}], times=None)
+        other.fail("clusters", code="77777", times=None)
+        client = ScnetClient([f"{scnet.url}/hpc", f"{other.url}/hpc"], FixedToken(scnet.token), Transport())
+        with pytest.raises(ScnetError, match="77777"):
+            client.find_scheduler("1")
+        assert client.base_url == f"{scnet.url}/hpc"
+
+
 # --- schedulers, attempts and lost submissions ----------------------------------------------------------------------
 
 

@@ -176,7 +176,9 @@ def state_of(wire: dict[str, Any]) -> JobState:
         # The scheduler's word outranks the code.
         *((live("statC", word), ACTIVE) for word in ("RUNNING", "PENDING", "COMPLETING", "CONFIGURING")),
         *((live("statC", word), ACTIVE) for word in ("SUSPENDED", "REQUEUED", "STOPPED")),
-        *((live("statC", word), DOUBTFUL) for word in ("NEW", "COMPLETE", "?")),
+        *((live("statC", word), CLAIMED) for word in ("NEW", "COMPLETE", "?")),
+        *((live("statR", word), ACTIVE) for word in ("NEW", "COMPLETE", "?")),
+        *((live("statX", word), DOUBTFUL) for word in ("NEW", "COMPLETE", "?")),
         *((live("statR", word), ENDED) for word in ("COMPLETED", "FAILED", "TIMEOUT")),
         *((live("statE", word), ENDED) for word in ("OUT_OF_MEMORY", "DEADLINE", "CANCELLED")),
         *((live("statC", word), INTERRUPTED) for word in ("NODE_FAIL", "BOOT_FAIL", "PREEMPTED", "REVOKED")),

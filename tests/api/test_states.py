@@ -36,7 +36,7 @@ def test_word_outranks_code(status: str, word: str, phase: Phase) -> None:
         (Phase.ACTIVE, "R PD CG CF S RQ RF RH SE ST"),
         # What might be the beginning of several words, or of none, and words that only begin like a final one.
         (Phase.ACTIVE, "COMPLET+ COMPLETI+ REQUEU+ CONFIGURI+"),
-        (Phase.DOUBTFUL, "FAIL+ CD+ + ++ XYZZY+ COMPLETED_NOT FAILED2 ? COMPLETE"),
+        (Phase.CLAIMED, "FAIL+ CD+ + ++ XYZZY+ COMPLETED_NOT FAILED2 ? COMPLETE"),
     ],
 )
 def test_words_are_compared_as_wholes(phase: Phase, words: str) -> None:
@@ -48,17 +48,33 @@ def test_words_are_compared_as_wholes(phase: Phase, words: str) -> None:
     ("words", "phase"),
     [
         ("CANCELLED by 1001", Phase.ENDED),
-        ("CANCELLED by somebody", Phase.DOUBTFUL),
+        ("CANCELLED by somebody", Phase.CLAIMED),
         ("NODE_FAIL REQUEUED", Phase.ACTIVE),
         ("NODE_FAIL COMPLETED", Phase.INTERRUPTED),
         ("COMPLETED,COMPLETED", Phase.ENDED),
         ("COMPLETED|RUNNING", Phase.ACTIVE),
         ("CANCELLED by 1001 REQUEUED", Phase.ACTIVE),
-        (", |", Phase.DOUBTFUL),
+        (", |", Phase.CLAIMED),
     ],
 )
 def test_of_several_words_the_least_finished_counts(words: str, phase: Phase) -> None:
     assert phase_of("statC", words) is phase
+
+
+@pytest.mark.parametrize(
+    ("status", "phase", "past"),
+    [
+        ("statR", Phase.ACTIVE, Phase.ACTIVE),
+        ("statC", Phase.CLAIMED, Phase.ENDED),
+        ("statT", Phase.DOUBTFUL, Phase.ENDED),
+        ("statX", Phase.DOUBTFUL, Phase.INTERRUPTED),
+        ("", Phase.DOUBTFUL, Phase.INTERRUPTED),
+    ],
+)
+def test_word_that_nobody_knows_leaves_it_to_the_code(status: str, phase: Phase, past: Phase) -> None:
+    for word in ("N/A", "COMPLETED (0)", "CANCELLED by root"):
+        assert phase_of(status, word) is phase
+        assert phase_of(status, word, past=True) is past
 
 
 def test_least_finished() -> None:

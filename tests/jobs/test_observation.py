@@ -161,6 +161,17 @@ def test_code_without_any_word_has_to_stay(scnet: ScnetEmulator, delete: Delete,
     assert scnet.calls["detail"] == 1  # it has told all it can
 
 
+def test_code_beside_a_word_that_nobody_knows_needs_the_history(scnet: ScnetEmulator, delete: Delete) -> None:
+    job = scnet.add_job("COMPLETED", ended_ago=20)
+    detail = {"jobId": job.job_id, "user": scnet.user, "jobStatus": "statC", "jobInitAttr": {"JobState": "VANISHING"}}
+    detail["jobmanagerName"] = client_of(scnet).list_schedulers()[SCHEDULER]
+    scnet.fail("detail", code="0", data=detail, times=None)
+    assert texts(delete(job).deleted) == [job.ref]
+    scnet.has_history = False
+    with pytest.raises(ScnetJobsNotDeletedError, match=job.ref):
+        delete(job, timeout=200)
+
+
 def test_detail_that_is_not_there_is_no_answer(scnet: ScnetEmulator, delete: Delete) -> None:
     job = scnet.add_job()
     scnet.fail("detail", code="0", data=None, times=2)
@@ -314,6 +325,18 @@ def test_look_from_another_gateway_than_the_deletes(scnet: ScnetEmulator) -> Non
         with pytest.raises(ScnetJobsNotDeletedError, match=job.ref):
             Deletion(client, parse_jobs(job.ref), DeleteOptions(timeout=60)).run()
         assert second.calls["delete"] > 5  # what the other has answered does not count here
+
+
+def test_gateway_that_does_not_name_the_scheduler_is_left(scnet: ScnetEmulator) -> None:
+    """One dropped answer has led there, and nothing that it says would lead back."""
+    job = scnet.add_job()
+    scnet.cancel_delay = 20
+    with ScnetEmulator(schedulers={SECOND_SCHEDULER: "Second"}) as other:
+        other.fail("clusters", code="0", data=[{"id": int(SECOND_SCHEDULER), "text": "Second"}], times=None)
+        client = client_of(scnet, gateways=[f"{scnet.url}/hpc", f"{other.url}/hpc"])
+        scnet.fail("list", status=502)
+        assert texts(Deletion(client, parse_jobs(job.ref), DeleteOptions()).run().deleted) == [job.ref]
+        assert client.base_url == f"{scnet.url}/hpc"
 
 
 def test_jobs_that_are_settled_are_looked_at_once_more(scnet: ScnetEmulator, delete: Delete) -> None:
