@@ -39,6 +39,7 @@ class JobListing:
     :param complete: as many records were read as the service says there are. If not, a job that is missing here
         may still exist.
     :param gateway: the gateway that answered; empty if several did.
+    :param is_cut: fewer records came than the service says there are.
     :param is_null: SCNet answered nothing at all, where others write an empty list.
     :param error: why the rest was not read, if a page but the first failed.
     """
@@ -46,6 +47,7 @@ class JobListing:
     records: list[JobRecord]
     complete: bool
     gateway: str = ""
+    is_cut: bool = False
     is_null: bool = False
     error: ScnetError | None = None
 
@@ -296,7 +298,9 @@ class ScnetClient:
         # No limit cuts what one job has to tell, so that a total is not needed.
         told |= is_alone and totals <= {_NULL, None} and len(records) < DOCUMENTED_PAGE_SIZE
         one_gateway = gateways.pop() if len(gateways) == 1 else ""
-        return JobListing(list(records), is_last and told and bool(one_gateway), one_gateway, is_null, error)
+        complete = is_last and told and bool(one_gateway)
+        is_cut = max(total or 0 for total in totals) > len(records)
+        return JobListing(list(records), complete, one_gateway, is_cut, is_null, error)
 
     def _pages(
         self, path: str, filters: Mapping[str, str | None], scheduler_id: str, *, past: bool = False

@@ -183,6 +183,7 @@ def _evidence(
         gateways.pop() if len(gateways) == 1 else "",
         client.patience.wall_clock(),
         is_alone,
+        any(listing.is_cut for listing in listings),
     )
     return Evidence(
         Sightings([record for listing in listings for record in listing.records]),

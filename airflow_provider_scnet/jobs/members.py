@@ -14,6 +14,8 @@ class Members:
     What is known of the members of an array; others may be hidden by whatever limits a list.
 
     :param is_array: some read has shown members, so that the job is an array.
+    :param is_one: the job is a single member itself.
+    :param may_be_hidden: the job's id may stand for what waits of an array, and the list that shows it is cut.
     :param going_on: entries that were seen to go on, and not to end since.
     :param claimed: entries that have ended, says a code, in the last read that could not miss one.
     :param asked: those of them whose detail was asked for since.
@@ -21,6 +23,8 @@ class Members:
     """
 
     is_array: bool = False
+    is_one: bool = False
+    may_be_hidden: bool = False
     going_on: frozenset[str] = frozenset()
     claimed: frozenset[str] = frozenset()
     asked: frozenset[str] = frozenset()
@@ -29,6 +33,7 @@ class Members:
     def note_listed(self, sighting: Sighting, read: Read) -> None:
         """Take down what a live list says."""
         self.is_array |= sighting.has_members
+        self.may_be_hidden = bool(sighting.entries) and read.is_cut and not (read.is_alone or self.is_one)
         self.claimed = sighting.claimed if self.are_whole(read) else frozenset()
         self.going_on = (self.going_on | sighting.going_on) - sighting.ended - self.claimed
         self.asked, self.confirmed = self.asked - sighting.going_on, self.confirmed - sighting.going_on

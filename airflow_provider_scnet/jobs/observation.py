@@ -94,7 +94,7 @@ class Observer:
         if self._is_elsewhere():
             return
         self._read_lists(since)
-        self._ask_alone([job for job in self._open() if job.members.is_array and self._is_hidden(job)])
+        self._ask_alone([job for job in self._open() if self._may_hide_members(job)])
         if self._count(Phase.CLAIMED) > SINGLE_READS:
             self._read_history(since)
         self._read_details()
@@ -247,7 +247,10 @@ class Observer:
     def _is_hidden(self, job: Progress) -> bool:
         """Tell whether the lists of this look were no proof for it, and one that has nothing else may be."""
         sighting = self._seen.get(job.ref, Sighting())
-        return job.ref in self._unproven and sighting.state.phase in (Phase.NOT_LISTED, Phase.CLAIMED, Phase.ENDED)
+        return job.ref in self._unproven and sighting.state.phase not in (Phase.ACTIVE, Phase.DOUBTFUL)
+
+    def _may_hide_members(self, job: Progress) -> bool:
+        return self._is_hidden(job) and (job.members.is_array or job.members.may_be_hidden)
 
     def _look_up_one(self, job: Progress) -> bool:
         """A member of an array may be listed as part of it. Tell whether to go on with the next job."""
@@ -300,8 +303,10 @@ class Observer:
         self._is_blank |= evidence.is_null and key in self._experience.shown
         is_blank = evidence.is_null and self._is_blank
         is_complete = evidence.read.is_complete and evidence.read.gateway == self._known_by and not is_blank
-        is_complete &= evidence.read.is_alone or not self._experience.lists_are_cut
-        read = replace(evidence.read, is_complete=is_complete)
+        lists_are_cut = self._experience.lists_are_cut and not evidence.read.is_alone
+        # Members that it may hide are looked for as long as these are few: a total may be plain wrong.
+        is_cut = (evidence.read.is_cut or lists_are_cut) and len(self._open()) <= SINGLE_READS
+        read = replace(evidence.read, is_complete=is_complete and not lists_are_cut, is_cut=is_cut)
         if evidence.sightings.owners:
             self._experience.shown.add(key)
         own_user = self._own_user(jobs[0])

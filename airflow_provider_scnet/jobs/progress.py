@@ -114,6 +114,7 @@ class Progress:
     def __post_init__(self) -> None:
         self.batch_limit = self.batch_size
         self.members.is_array = "[" in self.ref.job_id
+        self.members.is_one = "_" in self.ref.job_id and not self.members.is_array
 
     @property
     def last_seen(self) -> JobState:
@@ -300,7 +301,8 @@ class Progress:
         if not self.stage.is_settled:
             self.is_settled_by_time = by_time
             # Every job is named in a delete, whatever a look says of it.
-            self.stage, self.state = stage if self.sends else self.stage, state
+            is_over = self.sends > 0 and not self.members.may_be_hidden
+            self.stage, self.state = stage if is_over else self.stage, state
 
     def has_stood(self, seconds: float) -> bool:
         """Tell whether what is said of it has been said for so long, without a break."""

@@ -57,6 +57,7 @@ class Read:
     :param is_complete: nothing that exists can be missing in it.
     :param gateway: who answered; empty if several did.
     :param is_alone: one job was asked for, so that no limit of a list hides members of it.
+    :param is_cut: there are more records than it shows, says the service.
     :param wall_clock: when it was there, in seconds since the epoch: jobs say so when they ended.
     """
 
@@ -66,6 +67,7 @@ class Read:
     gateway: str
     wall_clock: float
     is_alone: bool = False
+    is_cut: bool = False
 
 
 class Sightings:

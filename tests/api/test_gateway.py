@@ -310,7 +310,8 @@ def test_list_is_complete_although_its_end_is_null(scnet: ScnetEmulator, client:
 def test_list_is_incomplete_if_total_says_so(scnet: ScnetEmulator, client: ScnetClient) -> None:
     scnet.total_lie = lambda total: total + 1
     scnet.add_job()
-    assert not client.list_jobs(SCHEDULER).complete
+    listing = client.list_jobs(SCHEDULER)
+    assert (listing.complete, listing.is_cut) == (False, True)
 
 
 def test_list_of_a_user(scnet: ScnetEmulator, client: ScnetClient) -> None:

@@ -258,6 +258,17 @@ def test_array_whose_members_a_cut_list_hides(scnet: ScnetEmulator, delete: Dele
     assert not scnet.active_jobs
 
 
+@pytest.mark.parametrize("words", [True, False])
+def test_array_whose_rest_alone_a_cut_list_shows(scnet: ScnetEmulator, delete: Delete, words: bool) -> None:
+    """It is listed under the array's own id, which is over at once."""
+    scnet.list_cap, scnet.raw_state_in_lists = 1, words
+    scnet.add_job("PENDING", job_id="5")
+    for number in (1, 2):
+        scnet.add_job(job_id=f"5_{number}").ignores_delete = 2
+    assert len(delete("5").deleted) == 1
+    assert not scnet.active_jobs
+
+
 def test_waiting_rest_of_an_array(scnet: ScnetEmulator, delete: Delete) -> None:
     scnet.add_job("PENDING", job_id="5_[2-9,11%4]")
     other = scnet.add_job(job_id="5_1")
