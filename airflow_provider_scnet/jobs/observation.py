@@ -176,8 +176,10 @@ class Observer:
         """Those whose end nothing but a code tells, if the list shows nothing of the array to go on."""
         if not job.members.is_array or job.state.phase is not Phase.CLAIMED:
             return []
+        array = job.ref.job_id.partition("_")[0]  # under which the rest of it may be listed
         ids = sorted(job.members.claimed - job.members.asked)
-        return [JobRef(job.ref.scheduler_id, job.ref.user, job_id) for job_id in ids if job_id.count("_") == 1]
+        known = [job_id for job_id in ids if job_id == array or job_id.count("_") == 1]
+        return [JobRef(job.ref.scheduler_id, job.ref.user, job_id) for job_id in known]
 
     def _may_tell_more(self, job: Progress) -> bool:
         """A detail without a word has told all it can until the list's code changes."""

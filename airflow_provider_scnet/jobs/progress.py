@@ -81,7 +81,8 @@ class Progress:
     :param sent_at: when the last one was sent.
     :param answered_by: the gateway that answered a delete of this very job; empty if none has.
     :param is_confirmed: SCNet has confirmed a delete, which no refusal takes back: it may be on its way out.
-    :param refusals: how often it alone was refused.
+    :param refusals: how often one gateway has refused it alone.
+    :param refused_by: that gateway.
     :param active_at: when a look began that has shown it to go on, so that only a later end will do.
     :param past: what the history says of an end that may not be the last: of some members, or of an earlier run.
     """
@@ -99,6 +100,7 @@ class Progress:
     answered_by: str = ""
     is_confirmed: bool = False
     refusals: int = 0
+    refused_by: str = ""
     unanswered: int = 0  # deletes in a row
     elsewhere: int = 0  # looks in a row at which the gateway did not name its scheduler
     active_at: float = float("-inf")
@@ -178,7 +180,8 @@ class Progress:
         if batch > 1 or not is_refusal:
             self.stage = Stage.DUE
             return
-        self.refusals += 1
+        self.refusals = self._refusals_at(gateway) + 1
+        self.refused_by = gateway
         self.stage = Stage.CONFIRMED if self.is_confirmed else Stage.REFUSED
         if error.code == KNOWS_NO_SUCH_JOB:
             self._note_answered(gateway)
@@ -317,10 +320,14 @@ class Progress:
         interrupted_since = self.claim is not None and self.claim.phase is Phase.INTERRUPTED and self.claim.since
         return (
             self.stage is Stage.DUE
-            or (self.stage is Stage.REFUSED and self.refusals < TRIES)
+            or (self.stage is Stage.REFUSED and self._refusals_at(gateway) < TRIES)
             or self.answered_by not in ("", gateway)
             or (interrupted_since is not False and self.sent_at < interrupted_since)
         )
+
+    def _refusals_at(self, gateway: str) -> int:
+        """Another gateway may know nothing of the job."""
+        return self.refusals if gateway == self.refused_by else 0
 
     def _note_answered(self, gateway: str) -> None:
         if self.answered_by not in ("", gateway):
@@ -345,7 +352,8 @@ class Progress:
         # COMPLETING is the way out: SCNet may refuse to delete such a job, and waiting is all it takes.
         goes_on = state.phase is Phase.ACTIVE and not state.is_on_its_way_out
         if self.stage in (Stage.REFUSED, Stage.HOPELESS) and not self.elsewhere:
-            self.stage = Stage.HOPELESS if goes_on and self.refusals >= TRIES else Stage.REFUSED
+            is_hopeless = goes_on and self._refusals_at(read.gateway) >= TRIES
+            self.stage = Stage.HOPELESS if is_hopeless else Stage.REFUSED
 
     def _note_claim(self, state: JobState, read: Read, ended_at: datetime | None) -> None:
         if self.stage.is_settled:

@@ -25,6 +25,8 @@ FAILURES_IN_A_ROW = 3
 """Batches that may fail one after the other before the rest waits for the next round: the service is down."""
 LAST_ROUND = 60.0
 """Seconds for which the last round goes on in spite of that: there is no next one."""
+SPLITS_IN_A_ROW = 8
+"""Times in a row that the last round splits what was answered so that its effect is open: enough to find one job."""
 REFUSED_ALONE = 8
 """Different jobs that may be refused alone with one code, and none accepted meanwhile, before it is not about them."""
 EFFECT_UNKNOWN = {"10012", "10013", "815005"}
@@ -83,6 +85,8 @@ class Sender:
                 failures = 0
             elif not may_be_the_account(error) and (not error.answered or error.code in EFFECT_UNKNOWN):
                 failures += 1
+                if is_last and error.answered and failures <= SPLITS_IN_A_ROW:  # one of its jobs may be the reason
+                    batches.extendleft(_halves(batch)[::-1])
             elif is_last or not _is_about_jobs(error):
                 # One half after the other: nobody knows yet whether anything else would be accepted.
                 batches.extendleft(_halves(batch)[::-1])

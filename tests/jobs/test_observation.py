@@ -269,6 +269,18 @@ def test_array_whose_rest_alone_a_cut_list_shows(scnet: ScnetEmulator, delete: D
     assert not scnet.active_jobs
 
 
+@pytest.mark.parametrize("words", [True, False])
+def test_array_whose_rest_is_listed_by_its_own_id(
+    scnet: ScnetEmulator, delete: Delete, elapsed: Callable[[], float], words: bool
+) -> None:
+    """The history names members, and never that."""
+    scnet.words_in_details, scnet.history_lag = words, 20
+    for job_id in ("5", "5_1", "5_2"):
+        scnet.add_job(job_id=job_id)
+    assert len(delete("5").deleted) == 1
+    assert elapsed() < (5 if words else 120)
+
+
 def test_waiting_rest_of_an_array(scnet: ScnetEmulator, delete: Delete) -> None:
     scnet.add_job("PENDING", job_id="5_[2-9,11%4]")
     other = scnet.add_job(job_id="5_1")

@@ -117,6 +117,21 @@ def test_refused_again_and_again_is_hopeless_only_if_seen_to_go_on() -> None:
     assert job.stage is Stage.REFUSED
 
 
+def test_refusals_of_another_gateway_do_not_count() -> None:
+    """It may know nothing of the job."""
+    job = at(Stage.DUE)
+    for _ in range(TRIES):
+        job.note_failure(REFUSAL, "https://b.example/hpc", batch=1, is_refusal=True)
+    see(job, RUNNING, 1)
+    assert job.stage is Stage.REFUSED
+    for refusals in range(1, TRIES + 1):
+        assert job.is_due(HERE)
+        fail(job, REFUSAL, 1)
+        assert job.refusals == refusals
+    see(job, RUNNING, 2)
+    assert job.stage is Stage.HOPELESS
+
+
 def test_no_refusal_takes_back_a_confirmation() -> None:
     job = at(Stage.DUE)
     job.note_confirmed(HERE)

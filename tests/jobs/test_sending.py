@@ -11,7 +11,13 @@ from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.exceptions import ScnetAccountError, ScnetError
 from airflow_provider_scnet.jobs.progress import Progress, Stage
-from airflow_provider_scnet.jobs.sending import FAILURES_IN_A_ROW, REFUSED_ALONE, Sender
+from airflow_provider_scnet.jobs.sending import (
+    EFFECT_UNKNOWN,
+    FAILURES_IN_A_ROW,
+    REFUSED_ALONE,
+    SPLITS_IN_A_ROW,
+    Sender,
+)
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.testing.job import Job
 from tests.conftest import SECOND_SCHEDULER
@@ -163,6 +169,22 @@ def test_last_round_goes_on_although_deletes_get_lost(scnet: ScnetEmulator, send
     jobs = [scnet.add_job() for _ in range(200)]
     sender.send(tracked(jobs), is_last=True)
     assert scnet.active_jobs == jobs[:150]
+
+
+@pytest.mark.parametrize("code", sorted(EFFECT_UNKNOWN))
+def test_last_round_splits_what_is_answered_without_saying_what_was_done(
+    scnet: ScnetEmulator, sender: Sender, code: str
+) -> None:
+    jobs = [scnet.add_job() for _ in range(50)]
+    jobs[7].refused = (code, "busy")
+    sender.send(tracked(jobs), is_last=True)
+    assert scnet.active_jobs == [jobs[7]]
+
+
+def test_last_round_does_not_split_for_ever(scnet: ScnetEmulator, sender: Sender) -> None:
+    scnet.fail("delete", code="815005", times=None)
+    sender.send(tracked([scnet.add_job() for _ in range(1000)]), is_last=True)
+    assert scnet.calls["delete"] < 20 + 2 * SPLITS_IN_A_ROW
 
 
 def test_last_round_ends_where_nothing_is_answered_in_time(scnet: ScnetEmulator, sender: Sender) -> None:
