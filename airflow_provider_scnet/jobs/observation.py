@@ -32,6 +32,8 @@ FIRST_FEW = 5
 """Of many missing jobs, those that are looked up at once: enough to name a wrong user early."""
 RECENTLY = timedelta(days=1)
 """How far back the history is read for jobs that the live list still has: they ended minutes ago."""
+MOST_REFUSALS = 5
+"""Details that are refused one after the other before a look asks for no more of them."""
 LONGEST_LOOK = 60.0
 """Seconds after which a look asks for nothing more, for deletes wait; what it left out comes first next time."""
 LAST_LOOK = 30.0
@@ -143,13 +145,9 @@ class Observer:
                 self._read_list([job for job in self._jobs if job.ref.user == user], user=user)
 
     def _read_details(self) -> None:
-        """Of jobs, and of the members of arrays, whose code says more or less than a word would."""
-        in_doubt = [(job, job.ref) for job in self._open() if self._may_tell_more(job)]
-        in_doubt.sort(key=lambda doubt: doubt[0].details_asked)
-        for job in self._open():
-            in_doubt += [(job, member) for member in self._unasked_members(job)]
-        for job, ref in in_doubt[:SINGLE_READS]:
-            if self._is_late():
+        refusals = 0
+        for job, ref in self._in_doubt()[:SINGLE_READS]:
+            if self._is_late() or refusals == MOST_REFUSALS:
                 return
             try:
                 record, read = read_detail(self._client, ref)
@@ -157,8 +155,18 @@ class Observer:
                 self._note_failure([job], error, f"the detail of job {ref}")
                 if not error.answered:
                     return
+                self._inquiries[job.ref].detail_failures += 1
+                refusals += 1
                 continue
+            refusals = 0
             self._note_detail(job, ref, record, read)
+
+    def _in_doubt(self) -> list[tuple[Progress, JobRef]]:
+        """Jobs, and then members of arrays, whose code says more or less than a word would."""
+        jobs = [job for job in self._open() if self._may_tell_more(job)]
+        jobs.sort(key=lambda job: job.details_asked + self._inquiries[job.ref].detail_failures)
+        members = [(job, member) for job in self._open() for member in self._unasked_members(job)]
+        return [(job, job.ref) for job in jobs] + members
 
     def _note_detail(self, job: Progress, ref: JobRef, record: JobRecord | None, read: Read) -> None:
         state = record.state if record else UNSEEN

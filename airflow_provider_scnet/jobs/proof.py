@@ -41,6 +41,7 @@ class Inquiry:
     :param past_asked_at: when the history was asked.
     :param not_past_at: when the history, read to its end, did not know it.
     :param past_failures: times in a row that it could not be read.
+    :param detail_failures: times that its detail could not be read.
     """
 
     read_at: float = float("-inf")
@@ -49,6 +50,7 @@ class Inquiry:
     past_asked_at: float = float("-inf")
     not_past_at: float = float("-inf")
     past_failures: int = 0
+    detail_failures: int = 0
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.exceptions import ScnetJobsNotDeletedError
 from airflow_provider_scnet.jobs.deletion import Deletion
 from airflow_provider_scnet.jobs.evidence import SINGLE_READS
+from airflow_provider_scnet.jobs.observation import MOST_REFUSALS
 from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.parsing import parse_jobs
 from airflow_provider_scnet.jobs.report import DeletionReport
@@ -196,6 +197,25 @@ def test_many_codes_without_a_history_are_asked_for_a_few_at_a_time(scnet: Scnet
     assert scnet.calls["detail"] == 50
     assert scnet.calls["list"] == 3 * 2
     assert SINGLE_READS == 20
+
+
+def test_details_that_are_refused_keep_no_other_from_being_asked_for(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.has_history = False
+    jobs = [scnet.add_job() for _ in range(30)]
+    refused = {f"/hpc/openapi/v2/jobs/{job.job_id}" for job in jobs[:MOST_REFUSALS]}
+    scnet.fail("detail", code="10009", times=None, when=lambda request: request.path in refused)
+    with pytest.raises(ScnetJobsNotDeletedError) as caught:
+        delete(*jobs, timeout=60)
+    assert {str(left.ref) for left in caught.value.report.left} == {job.ref for job in jobs[:MOST_REFUSALS]}
+
+
+def test_details_that_are_all_refused_are_asked_for_sparingly(scnet: ScnetEmulator, delete: Delete) -> None:
+    scnet.has_history = False
+    scnet.fail("detail", code="10009", times=None)
+    with pytest.raises(ScnetJobsNotDeletedError):
+        delete(*(scnet.add_job() for _ in range(30)), timeout=60)
+    lists = sum(request.call == "list" for request in scnet.requests)
+    assert scnet.calls["detail"] <= MOST_REFUSALS * lists
 
 
 @pytest.mark.parametrize("style", ["long", "short", "accounting"])
