@@ -32,6 +32,7 @@ from airflow_provider_scnet.jobs.parsing import parse_jobs
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator
 from airflow_provider_scnet.testing import Clock, ScnetEmulator, __main__
 from airflow_provider_scnet.testing.behaviour import Behaviour
+from benchmarks.budgets import BUDGETS
 from tests.conftest import SCHEDULER, client_of
 
 ROOT = Path(__file__).parent.parent
@@ -318,6 +319,21 @@ def test_how_long_it_takes(number: int) -> None:
         _, seconds, requests_sent, result = rows[number]
         assert (f"{took:.0f} s", str(sent)) == (seconds, requests_sent)
         assert (set(CODE.findall(result)), result.startswith("`")) == (kinds, not report.left)
+
+
+COSTS = [BUDGETS[number] for number in (1, 3, 5, 6, 7, 8, 9)]
+"""What the rows of the table of costs speak of."""
+
+
+@pytest.mark.parametrize("number", range(len(COSTS)))
+def test_what_it_costs(number: int) -> None:
+    budget = COSTS[number]
+    measured = budget.measure()
+    assert not budget.flaw(measured)
+    for pages in GUIDES.values():
+        (guide,) = [page for page in pages if page.name == "deleting.md"]
+        (rows,) = [rows[1:] for rows in tables(guide) if len(rows) == len(COSTS) + 1 and len(rows[0]) == 2]
+        assert rows[number][1] == str(measured.requests)
 
 
 # --- both languages --------------------------------------------------------------------------------------------------
