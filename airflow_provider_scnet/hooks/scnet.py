@@ -19,7 +19,7 @@ from airflow_provider_scnet.jobs.deletion import Deletion
 from airflow_provider_scnet.jobs.evidence import read_states
 from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.parsing import parse_jobs
-from airflow_provider_scnet.jobs.report import DeletionReport
+from airflow_provider_scnet.jobs.report import DeletionReport, account_of_left, report_of_nothing
 
 
 class ScnetHook(BaseHook):
@@ -114,7 +114,15 @@ class ScnetHook(BaseHook):
         if not refs:
             self.log.info("No jobs to delete.")
             return DeletionReport()
-        return Deletion(self.client, refs, how, logger=self.log).run()
+        return Deletion(self._client_for(refs), refs, how, logger=self.log).run()
+
+    def _client_for(self, refs: list[JobRef]) -> ScnetClient:
+        try:
+            return self.client
+        except ScnetError as error:
+            report = report_of_nothing(refs)
+            account = account_of_left(report, len(refs), 0.0, advice="Mend that, then run this task again.")
+            raise error.with_report(report, account) from None
 
     def stop(self) -> None:
         """

@@ -74,6 +74,7 @@ class Observer:
         self._log = logger
         self._inquiries: dict[JobRef, Inquiry] = defaultdict(Inquiry)
         self._began = 0.0
+        self._elsewhere_since = float("inf")  # when the look began since which no gateway names it
         self._known_by = ""  # the gateway that names the scheduler, so that absence there means something
         self._seen: dict[JobRef, Sighting] = {}  # in this look
         self._unproven: set[JobRef] = set()  # no complete list has spoken of them in this look
@@ -127,15 +128,18 @@ class Observer:
         """Tell whether the gateway does not name the scheduler: what it says then is about no job of it."""
         names = self._attempt([], partial(self._client.find_scheduler, self._scheduler_id))
         self._known_by = self._client.base_url if names and self._scheduler_id in names else ""
+        if self._known_by:
+            self._elsewhere_since = float("inf")
         if not names or self._known_by:
             return False
+        self._elsewhere_since = min(self._elsewhere_since, self._began)
+        for_good = self._began - self._elsewhere_since >= self._standard.absent_for
+        error = ScnetRequestError(
+            f"scheduler_id={self._scheduler_id!r} is none of this gateway's ({', '.join(names)}), so its jobs cannot "
+            f"be seen. Check the reference, and that `host` and token are of the jobs' region."
+        )
         for job in self._open():
-            job.note_elsewhere(
-                ScnetRequestError(
-                    f"scheduler_id={self._scheduler_id!r} is none of this gateway's ({', '.join(names)}), so its jobs "
-                    f"cannot be seen. Check the reference, and that `host` and token are of the jobs' region."
-                )
-            )
+            job.note_elsewhere(error, for_good=for_good)
         return True
 
     def _read_lists(self, since: float) -> None:

@@ -9,6 +9,7 @@ from enum import Enum
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import JobState, Phase
 from airflow_provider_scnet.exceptions import ScnetError
+from airflow_provider_scnet.jobs.claim import Claim, Past
 from airflow_provider_scnet.jobs.members import Members
 from airflow_provider_scnet.jobs.sighting import Read, Sighting
 from airflow_provider_scnet.wording import quote
@@ -22,7 +23,7 @@ KNOWS_NO_SUCH_JOB = "10004"
 CLOCKS_DIFFER = 5.0
 """Seconds that SCNet's clock, which it tells in whole seconds, may be behind ours before an end looks too old."""
 TRIES = 3
-"""Deletes of just this job that SCNet must refuse, and looks that must miss its scheduler, to be a verdict."""
+"""Deletes of just this job that SCNet must refuse to be a verdict."""
 
 
 class Stage(Enum):
@@ -48,25 +49,6 @@ class Stage(Enum):
         return self.is_settled or self in (Stage.HOPELESS, Stage.MISSING)
 
 
-@dataclass(frozen=True)
-class Claim:
-    """
-    What has been said of a job without a break. Time is the proof where there is no word.
-
-    :param since: since when, in seconds that only grow.
-    :param until: when the last look began that has said it.
-    """
-
-    phase: Phase
-    status: str
-    since: float
-    until: float
-
-    def has_stood(self, seconds: float) -> bool:
-        """Tell whether it has been said for so long."""
-        return self.until - self.since >= seconds
-
-
 @dataclass(eq=False)
 class Progress:
     """
@@ -84,7 +66,7 @@ class Progress:
     :param refusals: how often one gateway has refused it alone.
     :param refused_by: that gateway.
     :param active_at: when a look began that has shown it to go on, so that only a later end will do.
-    :param past: what the history says of an end that may not be the last: of some members, or of an earlier run.
+    :param past: what the history says of an end that may not be the last.
     """
 
     ref: JobRef
@@ -102,9 +84,8 @@ class Progress:
     refusals: int = 0
     refused_by: str = ""
     unanswered: int = 0  # deletes in a row
-    elsewhere: int = 0  # looks in a row at which the gateway did not name its scheduler
     active_at: float = float("-inf")
-    past: JobState | None = None
+    past: Past | None = None
     longest_gap: float = float("inf")  # seconds between two looks after which what they say does not go on
     is_settled_by_time: bool = False  # and not by an end that is known
     members: Members = field(default_factory=Members)
@@ -202,7 +183,7 @@ class Progress:
         :param sighting: what its entries say of the job.
         """
         state = self._with_the_details_word(sighting.state)
-        self.elsewhere, self.unseen = 0, None
+        self.unseen = None
         self.members.note_listed(sighting, read)
         is_whole = self.members.are_whole(read)
         was_absent = self.claim is not None and self.claim.phase is Phase.NOT_LISTED
@@ -268,9 +249,12 @@ class Progress:
         is possible, the end is one only if the job does not show up for a while.
         """
         state = sighting.state
+        if state.phase in (Phase.ACTIVE, Phase.DOUBTFUL):
+            self._note_no_past(state, read)
+            return
         if state.phase not in (Phase.ENDED, Phase.INTERRUPTED) or not self._is_evidence(read):
             return
-        self.past = state
+        self.past = Past.read(sighting, read, self.past)
         self.members.note_past(sighting)
         is_last = state.phase is Phase.ENDED and self._ended_since_active(sighting.ended_at, read)
         claimed = self.members.claimed
@@ -283,15 +267,15 @@ class Progress:
         """Take down that a look failed. It is no verdict."""
         self.unseen = error
 
-    def note_elsewhere(self, error: ScnetError) -> None:
+    def note_elsewhere(self, error: ScnetError, *, for_good: bool) -> None:
         """
-        Take down that the gateway does not name its scheduler.
+        Take down that no gateway names its scheduler.
 
         :param error: which says so.
+        :param for_good: whether that has been so for long enough.
         """
-        self.elsewhere += 1
         self.error = error
-        if self.elsewhere >= TRIES and not self.stage.is_settled and not self.is_confirmed:
+        if for_good and not self.stage.is_settled and not self.is_confirmed:
             self.stage = Stage.HOPELESS
 
     def settle(self, stage: Stage, state: JobState, *, by_time: bool = False) -> None:
@@ -351,7 +335,7 @@ class Progress:
         self.hint = state if state.owner not in ("", self.ref.user) else VANISHED
         # COMPLETING is the way out: SCNet may refuse to delete such a job, and waiting is all it takes.
         goes_on = state.phase is Phase.ACTIVE and not state.is_on_its_way_out
-        if self.stage in (Stage.REFUSED, Stage.HOPELESS) and not self.elsewhere:
+        if self.stage in (Stage.REFUSED, Stage.HOPELESS):
             is_hopeless = goes_on and self._refusals_at(read.gateway) >= TRIES
             self.stage = Stage.HOPELESS if is_hopeless else Stage.REFUSED
 
@@ -367,18 +351,26 @@ class Progress:
         if state.phase is Phase.CLAIMED:
             since = max(since, self.sent_at)  # a delete may be what makes the code run ahead
         if state.phase is Phase.INTERRUPTED and ended_at:
-            since = read.ended - max(0.0, read.wall_clock - ended_at.timestamp())
+            since = min(read.ended, read.moment_of(ended_at))
         self.claim = Claim(state.phase, state.status, since, until=read.began)
         self._see(state, read)
         if self.stage is Stage.HOPELESS:
             self.stage = Stage.REFUSED
+
+    def _note_no_past(self, state: JobState, read: Read) -> None:
+        """A history that lists what goes on may be late, but it knows more than lists that do not show the job."""
+        self.past = None
+        if self.stage is Stage.GONE:
+            self.stage = Stage.DUE
+        if self.claim and self.claim.phase is Phase.NOT_LISTED:
+            self.active_at, self.claim, self.hint = read.began, None, state
 
     def _ended_since_active(self, ended_at: datetime | None, read: Read) -> bool:
         if not self.was_active:
             return True
         if ended_at is None:
             return False
-        return read.ended - (read.wall_clock - ended_at.timestamp()) > self.active_at - CLOCKS_DIFFER
+        return read.moment_of(ended_at) > self.active_at - CLOCKS_DIFFER
 
     def _is_evidence(self, read: Read) -> bool:
         """Another gateway than the one that answered the delete may know nothing of the job."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from airflow_provider_scnet.api.states import Phase
 from airflow_provider_scnet.exceptions import ScnetError
+from airflow_provider_scnet.jobs.claim import Past
 from airflow_provider_scnet.jobs.progress import Progress, Stage
 from airflow_provider_scnet.jobs.sighting import Sighting
 
@@ -110,18 +111,23 @@ class Standard:
         if inquiry.looked_up_at < end:
             return False
         if job.past:  # all that was seen of it has ended, and nothing of it shows up any more
-            return not job.members.going_on
+            return self._has_past_stood(job, job.past) and not job.members.going_on
         has_no_past = inquiry.not_past_at >= end or inquiry.past_failures >= HISTORY_TRIES
         return has_no_past and bool(job.answered_by) and not job.was_active
 
     def _settle_missing(self, job: Progress, inquiry: Inquiry) -> None:
         if self.missing_ok or job.past:
-            job.settle(Stage.GONE, job.past or job.state, by_time=True)
+            job.settle(Stage.GONE, job.past.state if job.past else job.state, by_time=True)
             return
         why = "neither listed nor in the history of the last 30 days"
         if inquiry.past_failures:
             why = "its history cannot be read"
         job.note_missing(ScnetError(f"{why} (missing_ok=False)"))
+
+    def _has_past_stood(self, job: Progress, past: Past) -> bool:
+        """A delete that was sent before the scheduler could start the job again may not have reached it."""
+        seen_until = job.claim.until if job.claim else float("-inf")
+        return seen_until - past.since >= self.absent_for and job.sent_at > past.since
 
     def _has_been_absent(self, job: Progress) -> bool:
         return job.claim is not None and job.claim.phase is Phase.NOT_LISTED and job.has_stood(self.absent_for)

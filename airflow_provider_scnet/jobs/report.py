@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from airflow_provider_scnet.api.reference import JobRef, to_wire
-from airflow_provider_scnet.api.states import JobState
+from airflow_provider_scnet.api.states import JobState, Phase
 from airflow_provider_scnet.exceptions import ScnetError
 from airflow_provider_scnet.wording import counted
 
@@ -63,6 +64,11 @@ class DeletionReport:
             "left": len(self.left),
         }
         return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no job"
+
+
+def report_of_nothing(refs: Iterable[JobRef]) -> DeletionReport:
+    """Return the report of a deletion that could not even begin."""
+    return DeletionReport(left=[LeftJob(ref, JobState(Phase.DOUBTFUL), None) for ref in refs])
 
 
 def account_of_left(report: DeletionReport, total: int, elapsed: float, *, advice: str) -> str:

@@ -69,6 +69,14 @@ class Read:
     is_alone: bool = False
     is_cut: bool = False
 
+    def moment_of(self, ended_at: datetime) -> float:
+        """
+        Tell a time that SCNet names on the clock that only grows, by which what is read is compared.
+
+        :param ended_at: with a time zone.
+        """
+        return self.ended - (self.wall_clock - ended_at.timestamp())
+
 
 class Sightings:
     """

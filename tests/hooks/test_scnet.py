@@ -13,6 +13,7 @@ from airflow_provider_scnet.exceptions import (
     ScnetError,
     ScnetJobReferenceError,
     ScnetJobsNotDeletedError,
+    ScnetPermissionError,
     ScnetRequestError,
 )
 from airflow_provider_scnet.hooks.scnet import ScnetHook
@@ -162,6 +163,15 @@ def test_failure_reaches_the_caller(single: ScnetEmulator) -> None:
     job.ignores_delete = True
     with pytest.raises(ScnetJobsNotDeletedError, match=job.ref):
         ScnetHook().delete_jobs(job.ref, timeout=0.05, **FAST)
+
+
+def test_deletion_that_cannot_begin_names_its_jobs(monkeypatch: pytest.MonkeyPatch, single: ScnetEmulator) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SCNET_DEFAULT", single.aksk_connection())
+    single.fail("center", code="10009", times=None)
+    job = single.add_job()
+    with pytest.raises(ScnetPermissionError, match=rf"1 of 1 job is not known to have ended.*\n  {job.ref}") as caught:
+        ScnetHook().delete_jobs(job.ref)
+    assert [str(left.ref) for left in caught.value.report.left] == [job.ref]
 
 
 # --- the Connection, as a newcomer gets it wrong ----------------------------------------------------------------------

@@ -303,9 +303,16 @@ def test_failed_look_is_no_verdict_and_is_forgotten() -> None:
 
 def test_scheduler_that_the_gateway_does_not_name() -> None:
     job = at(Stage.CONFIRMED)
-    for stage in (Stage.CONFIRMED, Stage.CONFIRMED, Stage.HOPELESS):
-        job.note_elsewhere(REFUSAL)
-        assert job.stage is stage
+    for for_good, stage in ((False, Stage.CONFIRMED), (True, Stage.HOPELESS)):
+        job.note_elsewhere(REFUSAL, for_good=for_good)
+        assert (job.stage, job.error) == (stage, REFUSAL)
+
+
+def test_confirmed_delete_is_not_given_up_for_what_the_gateway_names() -> None:
+    job = at(Stage.DUE)
+    job.note_confirmed(HERE)
+    job.note_elsewhere(REFUSAL, for_good=True)
+    assert job.stage is Stage.CONFIRMED
 
 
 def test_what_is_shown_of_a_job_that_vanished() -> None:
@@ -319,3 +326,35 @@ def test_what_is_shown_of_a_job_that_vanished() -> None:
 def test_stages_are_told_apart(stage: Stage) -> None:
     assert stage.value
     assert not stage.is_settled or stage.is_final
+
+
+# --- a history that lists what goes on --------------------------------------------------------------------------------
+
+
+def test_history_that_calls_a_job_active_begins_the_wait_anew() -> None:
+    job = at(Stage.CONFIRMED)
+    see(job, NOT_LISTED, 0, 50)
+    job.note_past(Sighting(PREEMPTED), read(50))
+    assert job.past
+    job.note_past(Sighting(RUNNING), read(60))
+    assert (job.past, job.claim, job.was_active) == (None, None, True)
+    assert job.last_seen is RUNNING
+
+
+def test_history_that_is_late_says_nothing_against_a_list() -> None:
+    job = at(Stage.CONFIRMED)
+    see(job, CODE, 0)
+    job.note_past(Sighting(RUNNING), read(1))
+    assert (job.was_active, job.state) == (False, CODE)
+    see(job, JobState(Phase.ENDED, "statC", "COMPLETED"), 2)
+    job.note_past(Sighting(RUNNING), read(3))
+    assert job.stage is Stage.DELETED
+
+
+def test_job_that_is_gone_and_that_the_history_calls_active_is_open_again() -> None:
+    job = at(Stage.CONFIRMED)
+    see(job, NOT_LISTED, 0)
+    job.note_past(Sighting(JobState(Phase.ENDED, "statC")), read(1))
+    assert job.stage is Stage.GONE
+    job.note_past(Sighting(RUNNING), read(2))
+    assert job.stage is Stage.DUE

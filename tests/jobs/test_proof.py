@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import NOT_LISTED, JobState, Phase
+from airflow_provider_scnet.jobs.claim import Past
 from airflow_provider_scnet.jobs.progress import Progress, Stage
 from airflow_provider_scnet.jobs.proof import HISTORY_TRIES, Experience, Inquiry, Standard
 from airflow_provider_scnet.jobs.sighting import Read, Sighting
@@ -84,8 +85,23 @@ def test_job_that_was_seen_needs_an_end_that_is_known(has_a_past: bool) -> None:
     job = seen_as(RUNNING, 0)
     for moment in (1, 91):
         job.note_listed(Sighting(), Read(moment, moment, True, HERE, moment))
-    job.past = CODE if has_a_past else None
+    job.past = Past(CODE, float("-inf")) if has_a_past else None
     assert judged(job) is (Stage.GONE if has_a_past else Stage.CONFIRMED)
+
+
+@pytest.mark.parametrize(("since", "stage"), [(-50.0, Stage.GONE), (5.0, Stage.CONFIRMED), (-5.0, Stage.GONE)])
+def test_interruption_of_the_past_has_to_stand_and_needs_a_delete_after_it(since: float, stage: Stage) -> None:
+    job = seen_as(NOT_LISTED, 0, 90)  # deleted at 0
+    job.past = Past(PREEMPTED, since)
+    assert judged(job) is stage
+
+
+def test_interruption_of_a_moment_ago_has_not_stood() -> None:
+    job = seen_as(NOT_LISTED, 0, 90)
+    job.sent_at, job.past = 70.0, Past(PREEMPTED, 60.0)
+    assert judged(job) is Stage.CONFIRMED
+    job.note_listed(Sighting(), Read(150, 150, True, HERE, 150))
+    assert judged(job) is Stage.GONE
 
 
 @pytest.mark.parametrize(("failures", "why"), [(0, "neither listed nor"), (3, "cannot be read")])
