@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 
 import tests.conftest  # noqa: F401 - first of all: it gives the process a throw-away Airflow
+from tests.simulation.drawing import draw_service
 from tests.simulation.run import simulate
-from tests.simulation.services import TRAITS, draw_service
+from tests.simulation.traits import TRAITS
 
 SHOWN = 3
 """Runs with a defect that are told in full."""

@@ -75,7 +75,7 @@ def simulate(service: Service) -> Run:
     chance = random.getstate()
     random.seed(service.seed)  # the pauses between attempts have jitter
     try:
-        with world.wire.plugged_in(), world.time.passing(), _connection(world.token), _logging_to(run):
+        with world.wire.plugged_in(), world.time.passing(), _connection(world), _logging_to(run):
             operator = ScnetDeleteJobsOperator(task_id="delete", jobs=service.refs, **service.options)
             run.result = operator.execute({})
     except (Exception, Endless) as error:
@@ -88,9 +88,17 @@ def simulate(service: Service) -> Run:
 
 
 @contextmanager
-def _connection(token: str) -> Iterator[None]:
-    extra = {"api_url": NOWHERE, "platform_url": NOWHERE}
-    wanted = dumps({"conn_type": "scnet", "host": NOWHERE, "password": token, "extra": extra})
+def _connection(world: World) -> Iterator[None]:
+    service, account = world.service, world.scnet.account
+    fields: dict[str, Any] = {"conn_type": "scnet", "extra": {"api_url": NOWHERE, "platform_url": NOWHERE}}
+    if not service.gateways:
+        fields["host"] = NOWHERE
+    if service.credentials != "keys":
+        fields["password"] = world.token
+    if service.credentials != "token":
+        fields["login"] = account.login
+        fields["extra"] |= {"access_key": account.access_key, "secret_key": account.secret_key}
+    wanted = dumps(fields)
     with (
         patch.dict(os.environ, AIRFLOW_CONN_SCNET_DEFAULT=wanted),
         patch.object(Region, "shared_tokens", TokenCache()),

@@ -5,7 +5,18 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from tests.simulation.services import REFUSAL_CODES, JobPlan, Outage, Service, Trouble
+from tests.simulation.oddities import ACTIVE_IN_HISTORY, EARLIER_RUNS, PLAIN_RESTS
+from tests.simulation.services import (
+    ACCOUNT_CODES,
+    ANOTHER_REGION,
+    BUSY_CODES,
+    PAGES,
+    REFUSAL_CODES,
+    JobPlan,
+    Outage,
+    Service,
+    Trouble,
+)
 
 Expected = str
 HERE = "tests/simulation/test_simulation.py::test_services_made_by_hand"
@@ -17,13 +28,13 @@ def _add(name: str, jobs: list[JobPlan], *, expected: Expected = "green", **part
     Note a scenario.
 
     :param expected: how the task ends: ``green``, ``red``, or ``any`` where only the promises count.
-    :param parts: ``outages``, ``troubles``, ``unknown`` and ``options`` as in a service; all others are knobs.
+    :param parts: attributes of a service; all others are knobs.
     """
     service = Service(0, random.Random(0), f"pytest '{HERE}[{name}]'", traits=["by hand", name], jobs=jobs)
     usual = {"timeout": 300, "poll_interval": 5, "batch_size": 50, "missing_ok": True}
     service.options = {**usual, **parts.pop("options", {})}
-    for part in ("outages", "troubles", "unknown"):
-        setattr(service, part, parts.pop(part, []))
+    for part in [name for name in parts if hasattr(service, name)]:
+        setattr(service, part, parts.pop(part))
     service.knobs = {"latency": 0.2, **parts}
     SCENARIOS[name] = service, expected
 
@@ -86,6 +97,55 @@ _add(
     expected="red",
 )
 
+# Hidden for long in all, but shown in between.
+for kind in ("empty", "null", "10001"):
+    two = [Outage(-5.0, 78.0, kind), Outage(100.0, 180.0, kind)]
+    _add(f"two outages, {kind} lists", _jobs(2, ignores_delete=3), outages=two)
+    three = [Outage(5.0, 60.0, kind), Outage(80.0, 140.0, "empty"), Outage(160.0, 240.0, kind)]
+    _add(f"three outages, {kind} lists", _jobs(2, ignores_delete=True), outages=three, expected="red")
+
+# Longer than anybody could prove by looking at lists, but somebody knows more.
+_add(
+    "hidden for ever, but the history lists what goes on",
+    _jobs(1, born=-1.0, ignores_delete=True),
+    outages=[Outage(-5.0, 600.0, "empty")],
+    oddities={ACTIVE_IN_HISTORY},
+    expected="red",
+)
+_add(
+    "hidden for ever and interrupted, then the history says that it goes on",
+    _jobs(1, born=-20.0, preempted=-10.0, ignores_delete=True),
+    outages=[Outage(-5.0, 600.0, "empty")],
+    requeue_after=30.0,
+    oddities={ACTIVE_IN_HISTORY},
+    expected="red",
+)
+_add(
+    "hidden for ever, and just interrupted when that has been long enough",
+    _jobs(1, born=-20.0, preempted=60.0, ignores_delete=True),
+    outages=[Outage(-5.0, 600.0, "empty")],
+    requeue_after=50.0,
+    oddities={ACTIVE_IN_HISTORY},
+    expected="red",
+)
+_add(
+    "hidden by a cut list that calls itself complete, look-ups broken later",
+    [*OTHERS, JobPlan("1001", born=-1.0, ignores_delete=True)],
+    submit_lag=30.0,
+    list_cap=10,
+    total="cut",
+    troubles=[Trouble("list", "500", {"status": 500}, only="look-ups", during=(20.0, 1e6))],
+    expected="red",
+)
+_add(
+    "hidden by a cut list that calls itself complete, new",
+    [*OTHERS, JobPlan("1001", born=-1.0)],
+    submit_lag=30.0,
+    lagging_deletes=True,
+    list_cap=10,
+    total="cut",
+)
+
 # --- jobs that come back ----------------------------------------------------------------------------------------------
 
 for word in ("PREEMPTED", "NODE_FAIL", "BOOT_FAIL"):
@@ -100,6 +160,37 @@ _add(
 )
 _add("requeued during an outage", _jobs(1, preempted=-20.0), requeue_after=30.0, outages=[Outage(2.0, 60.0, "empty")])
 _add("requeued, known to the history", _jobs(1, preempted=-60.0), requeue_after=85.0, has_history=True)
+
+for style in ("details", "lists and details"):
+    _add(
+        f"started again under a code that runs ahead, words in {style}",
+        _jobs(2, preempted=-20.0, ignores_delete=True),
+        requeue_after=25.0,
+        code_lead=600.0,
+        raw_state_in_lists=style != "details",
+        expected="red",
+    )
+EARLIER: dict[str, Any] = {"oddities": {EARLIER_RUNS}, "requeue_after": 20.0}
+_add("an earlier run in the history", _jobs(2, preempted=-60.0, ignores_delete=2), **EARLIER)
+_add(
+    "an earlier run in the history, an outage",
+    _jobs(2, preempted=-60.0, ignores_delete=3),
+    outages=[Outage(4.0, 80.0, "empty")],
+    **EARLIER,
+)
+_add(
+    "an earlier run in the history, listed late",
+    _jobs(2, born=-50.0, preempted=-40.0, ignores_delete=2),
+    submit_lag=80.0,
+    **EARLIER,
+)
+_add(
+    "an earlier run in the history, vanishes after it was seen",
+    _jobs(1, preempted=-60.0, ignores_delete=True),
+    outages=[Outage(3.0, 280.0, "empty")],
+    expected="red",
+    **EARLIER,
+)
 
 # --- lists that are cut -----------------------------------------------------------------------------------------------
 
@@ -128,6 +219,47 @@ _add(
 _add("member that waits in an array's rest", [JobPlan("6001_[2-9,11%4]", named_as="6001_5")], expected="red")
 _add("limit refused above 25", [*_jobs(60), *OTHERS], largest_limit=25)
 _add("pages of 3", _jobs(20), page_cap=3)
+
+for lie in ("high", "zero", "missing"):
+    _add(f"{lie} totals of look-ups", _jobs(2, ignores_delete=1), total_of_lookups=lie)
+    late = [*OTHERS, JobPlan("1001", born=-1.0)]
+    _add(
+        f"{lie} totals of look-ups, a cut list",
+        late,
+        total_of_lookups=lie,
+        total="cut",
+        list_cap=10,
+        submit_lag=30.0,
+        lagging_deletes=True,
+    )
+
+# --- arrays and their waiting rest ---
+
+REST = JobPlan("6001_[6-9,12%4]", named_as="6001", state="PENDING")
+for told, words in (("words in details", True), ("no words", False)):
+    ahead: dict[str, Any] = {"code_lead": 50.0, "cancel_delay": 45.0, "words_in_details": words}
+    _add(f"array, code ahead, {told}", _array(5), **ahead)
+    _add(f"array with a rest, code ahead, {told}", [*_array(5), REST], **ahead)
+    _add(f"an array's rest alone, code ahead, {told}", [JobPlan("6001_[2-9]", state="PENDING")], **ahead)
+_add("array, code ahead for ever", _array(5, ignores_delete=True), code_lead=1e6, expected="red")
+_add(
+    "array with a rest, code ahead for ever",
+    [*_array(5), JobPlan("6001_[6-9]", named_as="6001", state="PENDING", ignores_delete=True)],
+    code_lead=1e6,
+    raw_state_in_lists=True,
+    expected="red",
+)
+_add("an array's rest alone", [*_array(1, named=False), JobPlan("6001_[2-9]", state="PENDING", ignores_delete=1)])
+PLAIN: dict[str, Any] = {"oddities": {PLAIN_RESTS}}
+_add("rest listed by its array's id", [*_array(5), REST], **PLAIN)
+_add("rest listed by its array's id, nothing else", [REST], **PLAIN)
+_add("rest listed by its array's id, named alone", [JobPlan("6001_[2-9]", ignores_delete=1)], **PLAIN)
+_add(
+    "rest listed by its array's id, goes on",
+    [*_array(5), JobPlan("6001_[6-9]", named_as="6001", state="PENDING", ignores_delete=True)],
+    expected="red",
+    **PLAIN,
+)
 
 # --- codes and words --------------------------------------------------------------------------------------------------
 
@@ -162,6 +294,16 @@ for code in REFUSAL_CODES:
         plans = {"unknown": [JobPlan("5001").ref]} if reads != "detail" else {}
         _add(f"{reads} ({only}) refused with {code}", _jobs(3), troubles=[trouble], expected="any", **plans)
 
+for code in (*BUSY_CODES, *PAGES):
+    jobs = _jobs(12)
+    jobs[5].refused = code
+    _add(f"one job refused with {code}", jobs, expected="red")
+
+for code in (*ACCOUNT_CODES[:5], *PAGES):
+    for count in (7, 8, 12):
+        slow = JobPlan("1900", ignores_delete=2 if count < 8 else False)
+        _add(f"{count} jobs refused with {code}, and a slow one", [*_jobs(count, refused=code), slow], expected="red")
+
 for code in ("10001", "10004", "10007"):
     jobs = [*_jobs(10, refused=code), *_jobs(20)[10:]]
     _add(f"ten of twenty jobs refused with {code}", jobs, expected="red")
@@ -195,3 +337,36 @@ _add("deletes ignored twice", _jobs(5, ignores_delete=2))
 _add("deletes ignored for ever", _jobs(5, ignores_delete=True), expected="red")
 _add("another scheduler has the same ids", [*_jobs(3), *_jobs(3, scheduler_id="2000000000", named=False)])
 _add("somebody else's job", [*_jobs(2), JobPlan("4001", user="colleague")], expected="red")
+
+# --- schedulers, gateways, tokens ---
+
+for calls in (("clusters",), ("clusters", "list", "detail", "history")):
+    where = "everywhere" if len(calls) > 1 else "in /cluster"
+    for until in (10.0, 60.0):
+        missing = [Trouble(call, "other", ANOTHER_REGION[call], during=(-10.0, until)) for call in calls]
+        _add(f"scheduler missing {where} for {until:.0f} s", _jobs(2, ignores_delete=1), troubles=missing)
+    missing = [Trouble(call, "other", ANOTHER_REGION[call]) for call in calls]
+    _add(f"scheduler missing {where} for ever", _jobs(2, ignores_delete=True), troubles=missing, expected="red")
+for pair in (("seeing", "blind"), ("blind", "seeing")):
+    lost = Trouble("list", "dropped", {"drop": True}, rate=0.3)
+    _add(f"{pair[0]} gateway first", _jobs(3, ignores_delete=1), gateways=pair)
+    _add(f"{pair[0]} gateway first, never existed", [], unknown=[JobPlan("5001").ref], gateways=pair, expected="any")
+    _add(
+        f"{pair[0]} gateway first, lists get lost",
+        _jobs(3, ignores_delete=True),
+        gateways=pair,
+        troubles=[lost],
+        expected="red",
+    )
+for credentials in ("keys", "both"):
+    for revoke in (True, False):
+        parts: dict[str, Any] = {"credentials": credentials, "new_tokens_revoke": revoke}
+        moments = [-1.0, 3.0, 20.0, 21.0, 40.0]
+        _add(f"{credentials}, {revoke}, tokens end", _jobs(2, ignores_delete=2), revoked_at=moments, **parts)
+_add("token ends for good", _jobs(2, ignores_delete=True), revoked_at=[20.0], expected="red")
+
+# --- what takes long ---
+
+LONG = [JobPlan(str(100_001 + number), named=False, born=-90_000.0, ends=-86_400.0) for number in range(20_000)]
+_add("never existed, a history of 20,000 jobs", LONG, unknown=[JobPlan("5001").ref])
+_add("ended days ago, a history of 20,000 jobs", [*LONG, JobPlan("1001", born=-300_000.0, ends=-260_000.0)])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import airflow
 import pytest
 
+from tests.simulation.drawing import draw_service
 from tests.simulation.run import simulate
 from tests.simulation.scenarios import SCENARIOS
-from tests.simulation.services import draw_service
 
 CHUNK = 100
 NEWEST = "3.3."

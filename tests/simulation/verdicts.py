@@ -9,8 +9,8 @@ from math import ceil
 from typing import Any
 
 from airflow_provider_scnet.exceptions import ScnetError
-from tests.simulation.services import ACCOUNT_CODES
-from tests.simulation.world import REFUSED, World
+from tests.simulation.services import ACCOUNT_CODES, REFUSED
+from tests.simulation.world import World
 
 SINGLE_READS = 20
 """Details that one look may ask for; as many look-ups of single jobs, in the live list or the history."""
@@ -19,6 +19,7 @@ RESEND_EVERY = 3
 """Looks after which the delete of a job that is still there is sent again."""
 PROOF_INTERVAL = 20.0
 """Seconds between looks at most, while what has been seen has to stand for `absent_for`."""
+LOOKS_ELSEWHERE = 3
 SAME_REFUSALS = 8
 """Jobs refused alone with the same code of the account, after which it is the account."""
 
@@ -69,6 +70,8 @@ def _check_result(world: World, result: dict[str, list[str]]) -> Iterator[Violat
 
 
 def _check_red(world: World, error: ScnetError) -> Iterator[Violation]:
+    if error.report is None and not any(exchange.named for exchange in world.wire.exchanges):
+        return  # there was no token to be had, or no gateway: the deletion has not begun
     text, left = str(error), {str(job.ref) for job in error.report.left} if error.report else set()
     running = [ref for ref in world.service.refs if world.running(ref)]
     if untold := [ref for ref in running if ref not in text or ref not in left]:
@@ -87,20 +90,30 @@ def _could_be_deleted(world: World, ref: str) -> bool:
         return False
     if all(job.state == "COMPLETING" for job in world.running(ref)) or _takes_no_deletes(world):
         return False
+    if _is_elsewhere(world, ref.partition(",")[0]):
+        return False
     codes = Counter(refused.values())
     if any(codes[code] >= SAME_REFUSALS for code in ACCOUNT_CODES):
-        return False
-    gave_up_early = world.time.elapsed() < world.service.options["timeout"]
+        return False  # it may be the account: the task stops
+    gave_up_early = world.time.elapsed() < _deadline(world)
     return gave_up_early or not _was_tried(world, ref, refused)
 
 
 def _refused(world: World) -> dict[str, str]:
     """The references that are refused, and with which code."""
-    return {ref: job.refused[0] for ref in world.service.refs for job in world.jobs(ref) if job.refused}
+    return {job.ref: job.refusal_code for job in world.service.named if job.refused}
 
 
 def _takes_no_deletes(world: World) -> bool:
     return any(trouble.call in ("delete", "*") and trouble.rate == 1 for trouble in world.service.troubles)
+
+
+def _is_elsewhere(world: World, scheduler_id: str) -> bool:
+    """Whether the last looks found no gateway that names the scheduler: then no delete of its jobs is sent any more."""
+    looks = [exchange.answered for exchange in world.wire.exchanges if exchange.request.call == "clusters"]
+    answers = [text for text in looks if '"code":"0"' in text]
+    last = answers[-LOOKS_ELSEWHERE * len(world.service.gateways or [""]) :]
+    return len(last) >= LOOKS_ELSEWHERE and not any(scheduler_id in text for text in last)
 
 
 def _was_tried(world: World, ref: str, refused: Collection[str]) -> bool:
@@ -117,8 +130,8 @@ def _check_deletes(world: World) -> Iterator[Violation]:
 
 
 def _check_secrets(world: World, error: BaseException | None, log: list[str]) -> Iterator[Violation]:
-    if any(world.token in text for text in (str(error), *log)):
-        yield Violation("leak", "the token is in the log or the error")
+    if any(secret in text for secret in world.scnet.secrets for text in (str(error), *log)):
+        yield Violation("leak", "a token, a key or a signature is in the log or the error")
 
 
 # --- bounds -----------------------------------------------------------------------------------------------------------
@@ -130,13 +143,19 @@ def _check_bounds(world: World) -> Iterator[Violation]:
     most = rounds * reads + deletes
     if len(exchanges) > most:
         yield Violation("requests", f"{len(exchanges)}, more than {most:.0f} of {rounds:.0f} rounds")
-    deadline = world.service.options["timeout"]
+    deadline = _deadline(world)
     late = [exchange for exchange in exchanges if exchange.answered_at > deadline]
     if len(late) > 2 * reads + _deletes_in(1, world):  # the rest of the look that was under way, and one last round
         yield Violation("requests after the deadline", f"{len(late)}, for {reads} in a look")
     on_the_way = sum(exchange.answered_at - max(exchange.asked_at, deadline) for exchange in late)
     if (idle := world.time.elapsed() - deadline - on_the_way) > 1:
         yield Violation("waits after the deadline", f"{idle:.0f} s")
+
+
+def _deadline(world: World) -> float:
+    """It counts from the first delete: what has to be known before that, a token and the gateways, comes on top."""
+    deletes = (exchange.asked_at for exchange in world.wire.exchanges if exchange.request.call == "delete")
+    return float(world.service.options["timeout"]) + next(deletes, 0.0)
 
 
 def _check_pace(world: World) -> Iterator[Violation]:

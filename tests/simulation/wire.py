@@ -15,7 +15,7 @@ from http.client import RemoteDisconnected
 from io import BytesIO
 from typing import Any
 from unittest.mock import patch
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -116,19 +116,25 @@ class Exchange:
     @property
     def named(self) -> set[str]:
         """The references in a delete."""
-        entries = self.request.form.get("strJobInfoMap", "").split(";")
-        return {f"{entry.rstrip(':')}:" for entry in entries if entry}
+        return refs_in(self.request)
 
     @property
     def answered(self) -> str:
-        """The body of the answer, or what broke."""
-        return self.outcome if isinstance(self.outcome, str) else self.outcome.body.decode()
+        """The body of the answer, and where it leads to; or what broke."""
+        outcome = self.outcome
+        return outcome if isinstance(outcome, str) else outcome.body.decode() + outcome.headers.get("Location", "")
 
     def __str__(self) -> str:
         target = unquote(self.target.partition("/openapi/v2")[2] or self.target)
         sent = self.request.form.get("strJobInfoMap", "")
         outcome = self.outcome if isinstance(self.outcome, str) else _in_short(self.outcome)
         return f"{self.asked_at:8.1f}  {self.request.method} {target} {_cut(sent, 300)} -> {outcome}"
+
+
+def refs_in(request: RecordedRequest) -> set[str]:
+    """Return the references that a delete names."""
+    entries = request.form.get("strJobInfoMap", "").split(";")
+    return {f"{entry.rstrip(':')}:" for entry in entries if entry}
 
 
 def _in_short(answer: Answer) -> str:
@@ -167,6 +173,8 @@ class Wire(HTTPAdapter):
 
     def __init__(self, scnet: ScnetEmulator, virtual: VirtualTime, door: str) -> None:
         super().__init__()
+        self.change: Callable[[RecordedRequest, Answer], Answer] = lambda request, answer: answer
+        """What becomes of an answer on its way."""
         self._virtual = virtual
         self._door = door
         self._scnet = scnet
@@ -183,7 +191,8 @@ class Wire(HTTPAdapter):
         reply = self._scnet._dispatcher.reply(
             self._door, request.method or "", request.path_url, _fields(request), body
         )
-        answer, late = reply.answer, patience is not None and reply.delay >= patience
+        answer = reply.answer and self.change(self._scnet.requests[-1], reply.answer)
+        late = patience is not None and reply.delay >= patience
         self._virtual.sleep(patience if late else reply.delay)
         self._note(request, asked_at, "no answer in time" if late else answer or "connection broken")
         if late:
@@ -214,4 +223,5 @@ def _fields(request: requests.PreparedRequest) -> Message:
     fields = Message()
     for name, value in request.headers.items():
         fields[name] = value.decode() if isinstance(value, bytes) else value
+    fields["Host"] = urlsplit(request.url or "").netloc
     return fields
