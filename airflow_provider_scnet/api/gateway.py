@@ -39,7 +39,6 @@ class JobListing:
     :param complete: as many records were read as the service says there are. If not, a job that is missing here
         may still exist.
     :param gateway: the gateway that answered; empty if several did.
-    :param is_cut: fewer records came than the service says there are.
     :param is_null: SCNet answered nothing at all, where others write an empty list.
     :param error: why the rest was not read, if a page but the first failed.
     """
@@ -47,7 +46,6 @@ class JobListing:
     records: list[JobRecord]
     complete: bool
     gateway: str = ""
-    is_cut: bool = False
     is_null: bool = False
     error: ScnetError | None = None
 
@@ -133,21 +131,30 @@ class ScnetClient:
 
     def find_scheduler(self, scheduler_id: str) -> dict[str, str]:
         """
-        Go on with a gateway that names a scheduler, if there is one.
+        Go on with a gateway that names a scheduler, if there is one; each is asked, unless it is known to.
 
-        :return: the schedulers that the gateway in use names, id -> name.
+        :return: what the last of them names, id -> name.
         """
-        names = self.known_schedulers()
+        names = self._schedulers.get(self.base_url, {})
         for _ in self._gateways:
             if scheduler_id in names:
                 break
-            gateway, names = self.base_url, {}
+            gateway = self.base_url
             try:
                 names = self._schedulers[self.base_url] = self.list_schedulers()
-            finally:
-                if scheduler_id not in names:
-                    self._leave(gateway)
+            except ScnetError:
+                self._leave(gateway)
+                raise
+            if scheduler_id not in names:
+                self._leave(gateway)
         return names
+
+    def turn_to(self, scheduler_id: str) -> None:
+        """Go on with a gateway that is known to name a scheduler. Nothing is asked."""
+        for gateway in list(self._gateways):
+            if scheduler_id in self._schedulers.get(self.base_url, (scheduler_id,)):
+                return
+            self._leave(gateway)
 
     def own_user(self) -> str:
         """Return the cluster user that the token names; empty if it names none. May fetch a token."""
@@ -298,9 +305,7 @@ class ScnetClient:
         # No limit cuts what one job has to tell, so that a total is not needed.
         told |= is_alone and totals <= {_NULL, None} and len(records) < DOCUMENTED_PAGE_SIZE
         one_gateway = gateways.pop() if len(gateways) == 1 else ""
-        complete = is_last and told and bool(one_gateway)
-        is_cut = max(total or 0 for total in totals) > len(records)
-        return JobListing(list(records), complete, one_gateway, is_cut, is_null, error)
+        return JobListing(list(records), is_last and told and bool(one_gateway), one_gateway, is_null, error)
 
     def _pages(
         self, path: str, filters: Mapping[str, str | None], scheduler_id: str, *, past: bool = False

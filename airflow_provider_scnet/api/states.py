@@ -154,7 +154,7 @@ def _phase_of_words(text: str) -> Phase:
 
 
 def _phase_of_word(word: str) -> Phase:
-    """A word that nobody knows is no proof of anything."""
+    """A word that nobody knows says nothing, so that the code decides."""
     if word.endswith("+") and len(word) > _SHORTEST_CUT:
         meant = [phase for known, phase in _WORDS.items() if known.startswith(word[:-1])]
         return least_finished(meant or [Phase.DOUBTFUL])

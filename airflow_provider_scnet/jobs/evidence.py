@@ -115,22 +115,38 @@ def read_history(
     return _evidence(client, began, listings, proving=listings)
 
 
-def read_detail(client: ScnetClient, ref: JobRef) -> tuple[JobRecord | None, Read]:
+@dataclass(frozen=True)
+class Detail:
     """
-    Read a job's detail. The call knows no scheduler, and another one may have the same id.
+    A job's own detail.
 
-    :return: the record, ``None`` if there is none or if it may be another job's; and what it is worth.
+    :param record: ``None`` if there is none, or if it is of another job.
+    :param is_ours: whether it surely is of this job: the call knows no scheduler, and another one may have the same id.
+    """
+
+    record: JobRecord | None
+    read: Read
+    is_ours: bool
+
+
+def read_detail(client: ScnetClient, ref: JobRef, listed_by: str = "") -> Detail:
+    """
+    Read a job's detail.
+
+    :param listed_by: how the scheduler is called where it lists the job.
     """
     began = client.patience.now()
     record = client.get_job(ref.job_id)
     read = Read(began, client.patience.now(), True, client.base_url, client.patience.wall_clock())
-    if record is None or (record.job_id, record.user) != (ref.job_id, ref.user):
-        return None, read
+    if record is None or record.job_id != ref.job_id or record.user not in ("", ref.user):
+        return Detail(None, read, is_ours=False)
+    if listed_by and record.scheduler_name not in ("", listed_by):
+        return Detail(None, read, is_ours=False)
     names = client.known_schedulers()
     only_scheduler = set(names) == {ref.scheduler_id}
     same_name = bool(record.scheduler_name) and names.get(ref.scheduler_id) == record.scheduler_name
     only_name = list(names.values()).count(record.scheduler_name) == 1
-    return (record if only_scheduler or (same_name and only_name) else None), read
+    return Detail(record, read, bool(record.user) and (only_scheduler or (same_name and only_name)))
 
 
 def read_states(client: ScnetClient, refs: Sequence[JobRef]) -> dict[JobRef, JobState]:
@@ -147,9 +163,9 @@ def read_states(client: ScnetClient, refs: Sequence[JobRef]) -> dict[JobRef, Job
             seen = {ref: listed.of(ref) for ref in of_user}
             states.update({ref: sighting.state for ref, sighting in seen.items()})
             for ref in [ref for ref, sighting in seen.items() if _is_in_doubt(sighting)][:SINGLE_READS]:
-                record, _ = read_detail(client, ref)
-                if record and record.word:
-                    states[ref] = record.state
+                detail = read_detail(client, ref, seen[ref].scheduler_name)
+                if detail.record and detail.is_ours and detail.record.word:
+                    states[ref] = detail.record.state
             unknown = [ref for ref in of_user if states[ref].phase not in (Phase.ACTIVE, Phase.ENDED)]
             if unknown:
                 past = read_history(client, unknown, window=HISTORY_WINDOW).sightings
@@ -159,7 +175,7 @@ def read_states(client: ScnetClient, refs: Sequence[JobRef]) -> dict[JobRef, Job
 
 
 def _is_in_doubt(sighting: Sighting) -> bool:
-    return sighting.is_detailed and sighting.state.phase in (Phase.DOUBTFUL, Phase.CLAIMED)
+    return not sighting.has_members and sighting.state.phase in (Phase.DOUBTFUL, Phase.CLAIMED)
 
 
 def _evidence(
@@ -183,7 +199,6 @@ def _evidence(
         gateways.pop() if len(gateways) == 1 else "",
         client.patience.wall_clock(),
         is_alone,
-        any(listing.is_cut for listing in listings),
     )
     return Evidence(
         Sightings([record for listing in listings for record in listing.records]),

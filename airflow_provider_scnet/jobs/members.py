@@ -15,10 +15,10 @@ class Members:
 
     :param is_array: some read has shown members, so that the job is an array.
     :param is_one: the job is a single member itself.
-    :param may_be_hidden: the job's id may stand for what waits of an array, and the list that shows it is cut.
+    :param may_be_hidden: the job's id may stand for what waits of an array, and the list that shows it may be cut.
     :param going_on: entries that were seen to go on, and not to end since.
     :param claimed: entries that have ended, says a code, in the last read that could not miss one.
-    :param asked: those of them whose detail was asked for since.
+    :param asked: those of them whose detail has told all it can since: an end, or no word at all.
     :param confirmed: those of them whose detail has a final word.
     """
 
@@ -30,10 +30,15 @@ class Members:
     asked: frozenset[str] = frozenset()
     confirmed: frozenset[str] = frozenset()
 
-    def note_listed(self, sighting: Sighting, read: Read) -> None:
-        """Take down what a live list says."""
+    def note_listed(self, sighting: Sighting, read: Read, *, are_sought: bool) -> None:
+        """
+        Take down what a live list says.
+
+        :param are_sought: whether members that it may hide are looked for.
+        """
         self.is_array |= sighting.has_members
-        self.may_be_hidden = bool(sighting.entries) and read.is_cut and not (read.is_alone or self.is_one)
+        is_enough = read.is_complete or read.is_alone or self.is_one or not sighting.entries
+        self.may_be_hidden = are_sought and not is_enough
         self.claimed = sighting.claimed if self.are_whole(read) else frozenset()
         self.going_on = (self.going_on | sighting.going_on) - sighting.ended - self.claimed
         self.asked, self.confirmed = self.asked - sighting.going_on, self.confirmed - sighting.going_on
@@ -49,7 +54,8 @@ class Members:
 
         :param state: with a word, or nothing.
         """
-        self.asked |= {job_id}
+        if not state.word or state.phase is Phase.ENDED:
+            self.asked |= {job_id}
         if state.word and state.phase is Phase.ENDED:
             self.confirmed |= {job_id}
         elif state.word and state.phase is Phase.ACTIVE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -10,13 +11,13 @@ from functools import partial
 from typing import Any, TypeVar
 
 from airflow_provider_scnet.api.gateway import ScnetClient
-from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import JobState, Phase
 from airflow_provider_scnet.exceptions import ScnetError, ScnetRequestError, ScnetTransientError
 from airflow_provider_scnet.jobs.evidence import (
     HISTORY_WINDOW,
     SINGLE_READS,
+    Detail,
     Evidence,
     group_by,
     read_detail,
@@ -34,6 +35,8 @@ RECENTLY = timedelta(days=1)
 """How far back the history is read for jobs that the live list still has: they ended minutes ago."""
 MOST_REFUSALS = 5
 """Details that are refused one after the other before a look asks for no more of them."""
+LOOKUP_TRIES = 3
+"""Times in a row that a job cannot be asked for alone before what a list shows of it has to do."""
 LONGEST_LOOK = 60.0
 """Seconds after which a look asks for nothing more, for deletes wait; what it left out comes first next time."""
 LAST_LOOK = 30.0
@@ -120,7 +123,7 @@ class Observer:
         :param since: when the last delete was sent.
         """
         for job in self._unread(since):
-            job.stage = Stage.CONFIRMED
+            job.stage = Stage.DUE
 
     # --- one step each -----------------------------------------------------------------------------------------------
 
@@ -154,33 +157,45 @@ class Observer:
             if self._is_late() or refusals == MOST_REFUSALS:
                 return
             try:
-                record, read = read_detail(self._client, ref)
+                detail = read_detail(self._client, ref, self._seen[job.ref].scheduler_name)
             except ScnetError as error:
                 self._note_failure([job], error, f"the detail of job {ref}")
+                self._inquiries[ref].detail_failures += 1
                 if not error.answered:
                     return
-                self._inquiries[job.ref].detail_failures += 1
                 refusals += 1
                 continue
             refusals = 0
-            self._note_detail(job, ref, record, read)
+            self._note_detail(job, ref, detail)
 
     def _in_doubt(self) -> list[tuple[Progress, JobRef]]:
-        """Jobs, and then members of arrays, whose code says more or less than a word would."""
-        jobs = [job for job in self._open() if self._may_tell_more(job)]
-        jobs.sort(key=lambda job: job.details_asked + self._inquiries[job.ref].detail_failures)
-        members = [(job, member) for job in self._open() for member in self._unasked_members(job)]
-        return [(job, job.ref) for job in jobs] + members
+        """Jobs and members of arrays whose code says more or less than a word would, those first that wait for it."""
 
-    def _note_detail(self, job: Progress, ref: JobRef, record: JobRecord | None, read: Read) -> None:
-        state = record.state if record else UNSEEN
+        def urgency(doubt: tuple[Progress, JobRef]) -> tuple[bool, int]:
+            job, ref = doubt
+            is_decisive = job.claim is not None and job.claim.phase is Phase.INTERRUPTED and self._has_stood(job)
+            return not is_decisive, job.details_asked + self._inquiries[ref].detail_failures
+
+        jobs = [(job, job.ref) for job in self._open() if self._may_tell_more(job)]
+        members = [(job, member) for job in self._open() for member in self._unasked_members(job)]
+        return sorted(jobs + members, key=urgency)
+
+    def _has_stood(self, job: Progress) -> bool:
+        return job.has_stood(self._standard.absent_for)
+
+    def _note_detail(self, job: Progress, ref: JobRef, detail: Detail) -> None:
+        record, read = detail.record, detail.read
+        state = record.state if record and detail.is_ours else UNSEEN
         is_claimed = job.state.phase is Phase.CLAIMED
+        if record and not detail.is_ours and record.state.phase is Phase.ACTIVE:
+            return  # it may be ours: this is no word to go by, but it is not silence either
         if job.members.is_array:
             job.note_members_detail(ref.job_id, state, read)
             self._experience.codes_run_ahead |= state.phase is Phase.ACTIVE
-        elif record is None:
+        elif record is None or state is UNSEEN:
             job.details_asked += 1
         else:
+            self._inquiries[ref].detail_read_at = read.began
             job.note_detail(state, read, record.ended_at)
             self._experience.codes_run_ahead |= is_claimed and job.state.phase is Phase.ACTIVE
 
@@ -190,15 +205,13 @@ class Observer:
             return []
         array = job.ref.job_id.partition("_")[0]  # under which the rest of it may be listed
         ids = sorted(job.members.claimed - job.members.asked)
-        known = [job_id for job_id in ids if job_id == array or job_id.count("_") == 1]
+        known = [job_id for job_id in ids if re.fullmatch(rf"{array}(_(0|[1-9]\d*))?", job_id)]
         return [JobRef(job.ref.scheduler_id, job.ref.user, job_id) for job_id in known]
 
     def _may_tell_more(self, job: Progress) -> bool:
         """A detail without a word has told all it can until the list's code changes."""
         sighting = self._seen.get(job.ref, Sighting())
-        if job.members.is_array:
-            return False
-        in_doubt = sighting.is_detailed and not sighting.state.word and sighting.state.phase is not Phase.ACTIVE
+        in_doubt = not job.members.is_array and sighting.state.phase in (Phase.CLAIMED, Phase.DOUBTFUL)
         return in_doubt and job.detail is not UNSEEN
 
     def _read_history(self, since: float) -> None:
@@ -230,7 +243,7 @@ class Observer:
         sighting = evidence.sightings.of(job.ref) if evidence else Sighting()
         if evidence and sighting.state.phase is not Phase.NOT_LISTED:
             inquiry.past_failures, inquiry.read_at = 0, began
-            job.note_past(sighting, evidence.read)
+            job.note_past(sighting, evidence.read, was_listed=job.ref in self._seen)
         elif evidence and evidence.read.is_complete:
             inquiry.past_failures, inquiry.not_past_at = 0, began
         else:
@@ -274,7 +287,9 @@ class Observer:
             evidence = read_list(self._client, self._scheduler_id, job_ids=list(ids), is_late=self._is_late)
         except ScnetError as error:
             self._note_failure([job], error, f"job {job.ref}")
+            self._inquiries[job.ref].lookup_failures += 1
             return error.answered
+        self._inquiries[job.ref].lookup_failures = 0
         self._note_list(evidence, [job], (self._scheduler_id, None, job.ref.job_id))
         return True
 
@@ -287,10 +302,10 @@ class Observer:
 
     def _may_be_hidden(self, job: Progress) -> bool:
         """The service may show us nothing but our own jobs: then only the history can tell of others."""
-        return job.ref.user != self._own_user(job) and not self._experience.shows_others
+        return job.ref.user != self._own_user() and not self._experience.shows_others
 
-    def _own_user(self, job: Progress) -> str:
-        return self._attempt([], self._client.own_user) or job.ref.user
+    def _own_user(self) -> str:
+        return self._attempt([], self._client.own_user) or ""
 
     def _is_late(self) -> bool:
         deadline = self._client.patience.deadline or float("inf")
@@ -317,19 +332,21 @@ class Observer:
         self._is_blank |= evidence.is_null and key in self._experience.shown
         is_blank = evidence.is_null and self._is_blank
         is_complete = evidence.read.is_complete and evidence.read.gateway == self._known_by and not is_blank
-        lists_are_cut = self._experience.lists_are_cut and not evidence.read.is_alone
-        # Members that it may hide are looked for as long as these are few: a total may be plain wrong.
-        is_cut = (evidence.read.is_cut or lists_are_cut) and len(self._open()) <= SINGLE_READS
-        read = replace(evidence.read, is_complete=is_complete and not lists_are_cut, is_cut=is_cut)
+        is_complete &= evidence.read.is_alone or not self._experience.lists_are_cut
+        whole = replace(evidence.read, is_complete=is_complete)
         if evidence.sightings.owners:
             self._experience.shown.add(key)
-        own_user = self._own_user(jobs[0])
-        self._experience.shows_others |= bool(evidence.sightings.owners - {"", own_user})
+        own_user = self._own_user()
+        others = evidence.sightings.owners - {"", own_user}
+        self._experience.shows_others |= len(others) > (0 if own_user else 1)
+        # A total may be plain wrong, so that each job would have to be asked for alone.
+        are_few = len(self._open()) <= SINGLE_READS
         for job in jobs:
             sighting = evidence.sightings.of(job.ref)
             was_settled = job.stage.is_settled
-            read = self._compare_with_lists(job, sighting, read)
-            job.note_listed(sighting, read)
+            read = self._compare_with_lists(job, sighting, whole)
+            are_sought = are_few and self._inquiries[job.ref].lookup_failures < LOOKUP_TRIES
+            job.note_listed(sighting, read, members_are_sought=are_sought)
             if was_settled and not job.stage.is_settled:
                 self._log.warning("Job %s goes on after all: %s.", job.ref, job.state)
             self._seen[job.ref] = sighting

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -57,14 +58,13 @@ class Progress:
     :param batch_size: jobs in one request.
     :param state: what it was last seen as.
     :param seen_since: since when it was seen in that phase, in complete lists or not.
-    :param error: why the last delete did not do it, as far as SCNet says.
+    :param error: why the last delete did not do it, as far as SCNet says, or cannot.
     :param unseen: why the last look did not see it.
     :param sends: how many delete requests have named it.
     :param sent_at: when the last one was sent.
     :param answered_by: the gateway that answered a delete of this very job; empty if none has.
     :param is_confirmed: SCNet has confirmed a delete, which no refusal takes back: it may be on its way out.
-    :param refusals: how often one gateway has refused it alone.
-    :param refused_by: that gateway.
+    :param refusals: how often each gateway has refused it alone; another one may know nothing of it.
     :param active_at: when a look began that has shown it to go on, so that only a later end will do.
     :param past: what the history says of an end that may not be the last.
     """
@@ -78,11 +78,11 @@ class Progress:
     error: ScnetError | None = None
     unseen: ScnetError | None = None
     sends: int = 0
+    first_sent_at: float = float("inf")
     sent_at: float = float("-inf")
     answered_by: str = ""
     is_confirmed: bool = False
-    refusals: int = 0
-    refused_by: str = ""
+    refusals: Counter[str] = field(default_factory=Counter)
     unanswered: int = 0  # deletes in a row
     active_at: float = float("-inf")
     past: Past | None = None
@@ -129,11 +129,13 @@ class Progress:
 
     def note_sent(self, now: float) -> None:
         """Take down that a delete names it."""
+        self.first_sent_at = min(self.first_sent_at, now)
         self.sends, self.sent_at = self.sends + 1, now
 
     def note_confirmed(self, gateway: str) -> None:
         """Take down that SCNet confirmed a delete of it."""
-        self.stage, self.error, self.batch_limit, self.refusals = Stage.CONFIRMED, None, self.batch_size, 0
+        self.stage, self.error, self.batch_limit = Stage.CONFIRMED, None, self.batch_size
+        self.refusals.clear()
         self.is_confirmed, self.unanswered = True, 0
         self._note_answered(gateway)
 
@@ -161,8 +163,7 @@ class Progress:
         if batch > 1 or not is_refusal:
             self.stage = Stage.DUE
             return
-        self.refusals = self._refusals_at(gateway) + 1
-        self.refused_by = gateway
+        self.refusals[gateway] += 1
         self.stage = Stage.CONFIRMED if self.is_confirmed else Stage.REFUSED
         if error.code == KNOWS_NO_SUCH_JOB:
             self._note_answered(gateway)
@@ -171,20 +172,21 @@ class Progress:
         """Take SCNet's word for it, without a look."""
         if self.stage is Stage.CONFIRMED:
             self.stage = Stage.ACCEPTED
-        elif self.stage is Stage.REFUSED and self.refusals >= TRIES:
+        elif self.stage is Stage.REFUSED and max(self.refusals.values(), default=0) >= TRIES:
             self.stage = Stage.HOPELESS
 
     # --- what looks say ----------------------------------------------------------------------------------------------
 
-    def note_listed(self, sighting: Sighting, read: Read) -> None:
+    def note_listed(self, sighting: Sighting, read: Read, *, members_are_sought: bool = True) -> None:
         """
         Take down what a live list says.
 
         :param sighting: what its entries say of the job.
+        :param members_are_sought: whether members of an array that the list may hide are looked for.
         """
         state = self._with_the_details_word(sighting.state)
         self.unseen = None
-        self.members.note_listed(sighting, read)
+        self.members.note_listed(sighting, read, are_sought=members_are_sought)
         is_whole = self.members.are_whole(read)
         was_absent = self.claim is not None and self.claim.phase is Phase.NOT_LISTED
         if was_absent and state.phase is not Phase.NOT_LISTED:
@@ -243,10 +245,13 @@ class Progress:
         """
         self.error, self.stage = error, Stage.MISSING
 
-    def note_past(self, sighting: Sighting, read: Read) -> None:
+    def note_past(self, sighting: Sighting, read: Read, *, was_listed: bool = True) -> None:
         """
         Take down what the history says. It may know of an earlier run only, and of some members of an array: where that
         is possible, the end is one only if the job does not show up for a while.
+
+        :param was_listed: whether this look has read a list, where the job would be if it went on. If not, an end that
+            no delete can have brought about may be one of an earlier run.
         """
         state = sighting.state
         if state.phase in (Phase.ACTIVE, Phase.DOUBTFUL):
@@ -259,7 +264,7 @@ class Progress:
         is_last = state.phase is Phase.ENDED and self._ended_since_active(sighting.ended_at, read)
         claimed = self.members.claimed
         are_all = not self.members.is_array or (claimed and claimed <= sighting.ended and not self.members.going_on)
-        if is_last and are_all:
+        if (was_listed or self._ended_since_sent(sighting.ended_at, read)) and is_last and are_all:
             is_listed = self.state is not UNSEEN and self.state.phase is not Phase.NOT_LISTED
             self.settle(Stage.DELETED if is_listed else Stage.GONE, state)
 
@@ -285,11 +290,12 @@ class Progress:
         :param state: what it was last seen as.
         :param by_time: no end is known; it has only been seen for long enough.
         """
-        if not self.stage.is_settled:
-            self.is_settled_by_time = by_time
-            # Every job is named in a delete, whatever a look says of it.
-            is_over = self.sends > 0 and not self.members.may_be_hidden
-            self.stage, self.state = stage if is_over else self.stage, state
+        if self.stage.is_settled:
+            return
+        self.state = state
+        # Every job is named in a delete, whatever a look says of it.
+        if self.sends and not self.members.may_be_hidden:
+            self.stage, self.is_settled_by_time = stage, by_time
 
     def has_stood(self, seconds: float) -> bool:
         """Tell whether what is said of it has been said for so long, without a break."""
@@ -304,14 +310,10 @@ class Progress:
         interrupted_since = self.claim is not None and self.claim.phase is Phase.INTERRUPTED and self.claim.since
         return (
             self.stage is Stage.DUE
-            or (self.stage is Stage.REFUSED and self._refusals_at(gateway) < TRIES)
-            or self.answered_by not in ("", gateway)
+            or (self.stage is Stage.REFUSED and self.refusals[gateway] < TRIES)
+            or (self.answered_by not in ("", gateway) and self.refusals[gateway] < TRIES)
             or (interrupted_since is not False and self.sent_at < interrupted_since)
         )
-
-    def _refusals_at(self, gateway: str) -> int:
-        """Another gateway may know nothing of the job."""
-        return self.refusals if gateway == self.refused_by else 0
 
     def _note_answered(self, gateway: str) -> None:
         if self.answered_by not in ("", gateway):
@@ -336,7 +338,7 @@ class Progress:
         # COMPLETING is the way out: SCNet may refuse to delete such a job, and waiting is all it takes.
         goes_on = state.phase is Phase.ACTIVE and not state.is_on_its_way_out
         if self.stage in (Stage.REFUSED, Stage.HOPELESS):
-            is_hopeless = goes_on and self._refusals_at(read.gateway) >= TRIES
+            is_hopeless = goes_on and self.refusals[read.gateway] >= TRIES
             self.stage = Stage.HOPELESS if is_hopeless else Stage.REFUSED
 
     def _note_claim(self, state: JobState, read: Read, ended_at: datetime | None) -> None:
@@ -371,6 +373,9 @@ class Progress:
         if ended_at is None:
             return False
         return read.moment_of(ended_at) > self.active_at - CLOCKS_DIFFER
+
+    def _ended_since_sent(self, ended_at: datetime | None, read: Read) -> bool:
+        return ended_at is not None and read.moment_of(ended_at) > self.first_sent_at - CLOCKS_DIFFER
 
     def _is_evidence(self, read: Read) -> bool:
         """Another gateway than the one that answered the delete may know nothing of the job."""

@@ -42,6 +42,8 @@ class Inquiry:
     :param past_asked_at: when the history was asked.
     :param not_past_at: when the history, read to its end, did not know it.
     :param past_failures: times in a row that it could not be read.
+    :param lookup_failures: times in a row that it could not be asked for alone.
+    :param detail_read_at: when its detail was read.
     :param detail_failures: times that its detail could not be read.
     """
 
@@ -51,6 +53,8 @@ class Inquiry:
     past_asked_at: float = float("-inf")
     not_past_at: float = float("-inf")
     past_failures: int = 0
+    lookup_failures: int = 0
+    detail_read_at: float = float("-inf")
     detail_failures: int = 0
 
 
@@ -103,7 +107,7 @@ class Standard:
         elif job.claim.phase is Phase.CLAIMED:
             if not experience.codes_run_ahead and _has_no_word(job, sighting):
                 job.settle(Stage.DELETED, job.state, by_time=True)
-        elif job.sent_at > job.claim.since:  # interrupted; a delete that was sent before may not have reached it
+        elif self._has_stayed_interrupted(job, inquiry, sighting):
             job.settle(Stage.DELETED, job.state, by_time=True)
 
     def _is_gone(self, job: Progress, inquiry: Inquiry) -> bool:
@@ -124,6 +128,12 @@ class Standard:
             why = "its history cannot be read"
         job.note_missing(ScnetError(f"{why} (missing_ok=False)"))
 
+    def _has_stayed_interrupted(self, job: Progress, inquiry: Inquiry, sighting: Sighting) -> bool:
+        """A delete that was sent before may not have reached it, and a detail that said so may be out of date."""
+        since = job.claim.since if job.claim else float("inf")
+        is_listed_so = sighting.state.phase is Phase.INTERRUPTED
+        return job.sent_at > since and (is_listed_so or inquiry.detail_read_at >= since + self.absent_for)
+
     def _has_past_stood(self, job: Progress, past: Past) -> bool:
         """A delete that was sent before the scheduler could start the job again may not have reached it."""
         seen_until = job.claim.until if job.claim else float("-inf")
@@ -137,9 +147,9 @@ class Standard:
 
 
 def _has_no_word(job: Progress, sighting: Sighting) -> bool:
-    """A code counts alone only if nobody would have said more: details were asked for, and had no word."""
-    if job.detail and job.detail.word:
-        return False
+    """A code counts alone only if nobody would say more: details were asked for, and had no word."""
+    if sighting.state.word or (job.detail and job.detail.word):
+        return False  # whatever it means, it is no end
     if job.members.is_array:
         return job.members.claimed <= job.members.asked and not job.members.going_on
-    return job.details_asked > 0 or not sighting.is_detailed
+    return job.details_asked > 0

@@ -25,12 +25,15 @@ FAILURES_IN_A_ROW = 3
 """Batches that may fail one after the other before the rest waits for the next round: the service is down."""
 LAST_ROUND = 60.0
 """Seconds for which the last round goes on in spite of that: there is no next one."""
-SPLITS_IN_A_ROW = 8
+SPLITS_IN_A_ROW = 12
 """Times in a row that the last round splits what was answered so that its effect is open: enough to find one job."""
 REFUSED_ALONE = 8
 """Different jobs that may be refused alone with one code, and none accepted meanwhile, before it is not about them."""
 EFFECT_UNKNOWN = {"10012", "10013", "815005"}
 """Codes that leave open whether the delete was carried out."""
+
+Refusal = tuple[str, str | None]
+"""By which gateway, and with which code: another gateway may take what one refuses."""
 
 _OF_THE_ACCOUNT = (ScnetAccountError, ScnetPermissionError, ScnetCredentialError, ScnetAddressError)
 _CODES_OF_THE_ACCOUNT = {"10003", "10008", "401", "403"}
@@ -48,9 +51,9 @@ class Sender:
     def __init__(self, client: ScnetClient, *, logger: Any) -> None:
         self._client = client
         self._log = logger
-        self._harmless: set[str | None] = set()  # codes that turned out not to mean the account
-        self._alone: dict[str | None, list[Progress]] = defaultdict(list)  # refused since the last accepted delete
-        self._refusals: dict[str | None, ScnetError] = {}
+        self._harmless: set[Refusal] = set()  # that turned out not to mean the account
+        self._alone: dict[Refusal, list[Progress]] = defaultdict(list)  # refused since the last accepted delete
+        self._refusals: dict[Refusal, ScnetError] = {}
         self.retry_after = 0.0
         """Seconds that the service asked us to wait when deletes were sent last."""
         self.last_sent_at = float("-inf")
@@ -74,6 +77,7 @@ class Sender:
         return split
 
     def _send_to_scheduler(self, jobs: Sequence[Progress], *, is_last: bool) -> bool:
+        self._client.turn_to(jobs[0].ref.scheduler_id)
         split, failures = False, 0
         now = self._client.patience.now
         end = now() + (LAST_ROUND if is_last else 0.0)
@@ -90,7 +94,7 @@ class Sender:
             elif is_last or not _is_about_jobs(error):
                 # One half after the other: nobody knows yet whether anything else would be accepted.
                 batches.extendleft(_halves(batch)[::-1])
-                if not _is_about_jobs(error) and self._is_all_refused(error.code):
+                if not _is_about_jobs(error) and self._is_all_refused(self._refusal(error)):
                     return may_be_the_account(error)  # a look comes first: it may be just these, which have ended
             else:  # likewise
                 failures, split = 0, split or len(batch) > 1
@@ -122,23 +126,28 @@ class Sender:
             job.note_failure(error, self._client.base_url, batch=len(batch), is_refusal=is_refusal)
         if isinstance(error, ScnetTransientError) and error.retry_after:
             self.retry_after = max(self.retry_after, error.retry_after)
-        if len(batch) == 1 and batch[0].refusals <= 1 and batch[0] not in self._alone[error.code]:
-            self._alone[error.code].append(batch[0])  # what is tried again tells nothing new of the others
+        refusal = self._refusal(error)
+        # What is tried again tells nothing new of the others.
+        if len(batch) == 1 and batch[0].refusals[refusal[0]] <= 1 and batch[0] not in self._alone[refusal]:
+            self._alone[refusal].append(batch[0])
         if may_be_the_account(error):
-            self._refusals[error.code] = error
-            self._clear_of_suspicion(error)
+            self._refusals[refusal] = error
+            self._clear_of_suspicion(refusal, error)
+
+    def _refusal(self, error: ScnetError) -> Refusal:
+        return self._client.base_url, error.code
 
     def _stop_if_all_is_refused(self) -> None:
-        for code, error in self._refusals.items():
-            if self._is_all_refused(code):
+        for refusal, error in self._refusals.items():
+            if refusal[0] == self._client.base_url and self._is_all_refused(refusal):
                 raise error
 
-    def _is_all_refused(self, code: str | None) -> bool:
-        return sum(not job.stage.is_settled for job in self._alone[code]) >= REFUSED_ALONE
+    def _is_all_refused(self, refusal: Refusal) -> bool:
+        return sum(not job.stage.is_settled for job in self._alone[refusal]) >= REFUSED_ALONE
 
-    def _clear_of_suspicion(self, error: ScnetError) -> None:
+    def _clear_of_suspicion(self, refusal: Refusal, error: ScnetError) -> None:
         """Find out with one harmless read, once for each code, that SCNet means the jobs and not the account."""
-        if error.code in self._harmless:
+        if refusal in self._harmless:
             return
         try:
             self._client.list_schedulers()
@@ -146,7 +155,7 @@ class Sender:
             if may_be_the_account(second) and type(second) is type(error):
                 raise error from None
             return  # the service is in other trouble: nothing is known yet
-        self._harmless.add(error.code)
+        self._harmless.add(refusal)
 
     def _log_again(self, jobs: Sequence[Progress]) -> None:
         if jobs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -30,7 +30,7 @@ class Sighting:
     :param going_on: ids of the entries that have not ended.
     :param claimed: ids of those that have, says a code that may run ahead.
     :param ended: ids of those that have.
-    :param is_detailed: the job's detail may say more than this.
+    :param scheduler_name: how the scheduler calls itself in the entries, if it does.
     """
 
     state: JobState = NOT_LISTED
@@ -39,7 +39,7 @@ class Sighting:
     going_on: frozenset[str] = frozenset()
     claimed: frozenset[str] = frozenset()
     ended: frozenset[str] = frozenset()
-    is_detailed: bool = False
+    scheduler_name: str = ""
 
     @property
     def entries(self) -> frozenset[str]:
@@ -57,7 +57,6 @@ class Read:
     :param is_complete: nothing that exists can be missing in it.
     :param gateway: who answered; empty if several did.
     :param is_alone: one job was asked for, so that no limit of a list hides members of it.
-    :param is_cut: there are more records than it shows, says the service.
     :param wall_clock: when it was there, in seconds since the epoch: jobs say so when they ended.
     """
 
@@ -67,7 +66,6 @@ class Read:
     gateway: str
     wall_clock: float
     is_alone: bool = False
-    is_cut: bool = False
 
     def moment_of(self, ended_at: datetime) -> float:
         """
@@ -88,13 +86,17 @@ class Sightings:
     def __init__(self, records: Iterable[JobRecord]) -> None:
         self.owners = {record.user for record in records}
         self._by_array: dict[str, list[JobRecord]] = defaultdict(list)
+        self._members: dict[str, list[JobRecord]] = defaultdict(list)  # each under an id of its own
+        self._rests: dict[str, list[JobRecord]] = defaultdict(list)  # all others of an array
         for record in records:
             if match := _ID.match(record.job_id):
                 self._by_array[match["array"]].append(record)
+                is_one = (match["member"] or "").isdigit() and not match["rest"]
+                (self._members[record.job_id] if is_one else self._rests[match["array"]]).append(record)
 
     def of(self, ref: JobRef) -> Sighting:
         """Return what the list says of a job."""
-        entries = [record for record in self._by_array.get(_array_of(ref.job_id), ()) if concerns(record, ref)]
+        entries = [record for record in self._candidates(ref) if concerns(record, ref)]
         if "_" in ref.job_id and any(record.job_id == ref.job_id for record in entries):
             # A member that is listed speaks for itself, not its array, which others are still part of.
             entries = [record for record in entries if "_" in record.job_id]
@@ -111,13 +113,19 @@ class Sightings:
         return Sighting(
             next(state for state in states.values() if state.phase is phase),
             max((end for end in ends if end), default=None) if all(ends) else None,
-            has_members=("_" not in ref.job_id or "[" in ref.job_id)
-            and any(_has_member(record.job_id) for record in entries),
+            has_members=_is_array(ref) and any(_has_member(record.job_id) for record in entries),
             going_on=frozenset(going_on),
             claimed=frozenset(claimed - going_on),
             ended=frozenset(ended - claimed - going_on),
-            is_detailed=[record.job_id for record in entries] == [ref.job_id],
+            scheduler_name=next((record.scheduler_name for record in entries if record.scheduler_name), ""),
         )
+
+    def _candidates(self, ref: JobRef) -> Sequence[JobRecord]:
+        """Of the members of a large array, one is not compared with all the others."""
+        array = _array_of(ref.job_id)
+        if _is_array(ref):
+            return self._by_array.get(array, ())
+        return [*self._members.get(ref.job_id, ()), *self._rests.get(array, ())]
 
 
 def concerns(record: JobRecord, ref: JobRef) -> bool:

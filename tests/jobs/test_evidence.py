@@ -65,22 +65,40 @@ def test_several_ids_are_one_piece_of_evidence(scnet: ScnetEmulator, client: Scn
 
 def test_detail_of_another_users_job_is_no_evidence(scnet: ScnetEmulator, client: ScnetClient) -> None:
     job = scnet.add_job("COMPLETED", user="colleague")
-    assert read_detail(client, ref(job.job_id))[0] is None
-    record, read = read_detail(client, ref(job.job_id, "colleague"))
-    assert record is not None
-    assert (record.word, read.gateway) == ("COMPLETED", client.base_url)
+    assert read_detail(client, ref(job.job_id)).record is None
+    detail = read_detail(client, ref(job.job_id, "colleague"))
+    assert detail.record is not None
+    assert (detail.record.word, detail.is_ours, detail.read.gateway) == ("COMPLETED", True, client.base_url)
 
 
 def test_detail_of_a_namesake_on_another_scheduler_is_no_evidence(scnet: ScnetEmulator, client: ScnetClient) -> None:
     scnet.add_job("COMPLETED", job_id=7)
-    assert read_detail(client, ref(7, scheduler_id=SECOND_SCHEDULER))[0] is None
-    assert read_detail(client, ref(7))[0] is not None
+    assert not read_detail(client, ref(7, scheduler_id=SECOND_SCHEDULER)).is_ours
+    assert read_detail(client, ref(7)).is_ours
+
+
+@pytest.mark.parametrize(("listed_by", "is_ours"), [("Cluster", True), ("", True), ("Second", False)])
+def test_detail_of_a_namesake_while_schedulers_are_missing(
+    scnet: ScnetEmulator, client: ScnetClient, listed_by: str, is_ours: bool
+) -> None:
+    """Which scheduler a record is of, the list tells by a name of its own."""
+    scnet.add_job("COMPLETED", job_id=7)
+    scnet.fail("clusters", code="0", data=[{"id": int(SCHEDULER), "text": "Cluster"}], times=None)
+    detail = read_detail(client, ref(7), listed_by)
+    assert (detail.is_ours, detail.record is not None) == (is_ours, is_ours)
+
+
+def test_detail_without_an_owner_may_be_anybodys(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    record = {"jobId": "7", "jobmanagerName": "Cluster", "jobStatus": "statR", "jobInitAttr": {"JobState": "RUNNING"}}
+    scnet.fail("detail", code="0", data=record)
+    detail = read_detail(client, ref(7))
+    assert (detail.is_ours, detail.record is not None) == (False, True)
 
 
 def test_schedulers_of_the_same_name_cannot_be_told_apart(client: ScnetClient) -> None:
     with ScnetEmulator(schedulers={"1": "Cluster", "2": "Cluster"}) as scnet:
         job = scnet.add_job("COMPLETED", scheduler_id="1")
-        assert read_detail(client_of(scnet), ref(job.job_id, scheduler_id="1"))[0] is None
+        assert not read_detail(client_of(scnet), ref(job.job_id, scheduler_id="1")).is_ours
 
 
 # --- the history ----------------------------------------------------------------------------------------------------

@@ -70,18 +70,18 @@ def test_details_confirm_the_codes_of_all_members(job: Progress) -> None:
 
 def test_detail_that_says_running_takes_back_what_codes_say() -> None:
     members = Members()
-    members.note_listed(seen(CODE, claimed={"5_1", "5_2"}), read())
+    members.note_listed(seen(CODE, claimed={"5_1", "5_2"}), read(), are_sought=True)
     members.note_detail("5_1", RUNNING)
     assert (members.going_on, members.claimed, members.have_ended) == ({"5_1"}, frozenset(), False)
 
 
 def test_member_that_runs_again_has_to_be_asked_again() -> None:
     members = Members()
-    members.note_listed(seen(CODE, claimed={"5_1"}), read())
+    members.note_listed(seen(CODE, claimed={"5_1"}), read(), are_sought=True)
     members.note_detail("5_1", CANCELLED)
     assert members.have_ended
-    members.note_listed(seen(RUNNING, going_on={"5_1"}), read())
-    members.note_listed(seen(CODE, claimed={"5_1"}), read())
+    members.note_listed(seen(RUNNING, going_on={"5_1"}), read(), are_sought=True)
+    members.note_listed(seen(CODE, claimed={"5_1"}), read(), are_sought=True)
     assert (members.asked, members.have_ended) == (frozenset(), False)
 
 
@@ -92,6 +92,32 @@ def test_only_a_look_at_the_array_alone_can_miss_no_member(complete: bool, alone
     members = Members(is_array=True)
     assert members.are_whole(read(complete=complete, alone=alone)) is whole
     assert Members().are_whole(read(complete=complete, alone=alone)) is complete
+
+
+def test_member_with_a_word_that_nobody_knows_has_not_told_all(job: Progress) -> None:
+    job.note_listed(seen(CODE, claimed={"5_1"}), read())
+    job.note_members_detail("5_1", JobState(Phase.CLAIMED, "statC", "VANISHING"), read())
+    assert (job.members.asked, job.members.going_on) == (frozenset(), frozenset())
+
+
+@pytest.mark.parametrize(
+    ("job_id", "complete", "alone", "sought", "hidden"),
+    [
+        ("5", False, False, True, True),
+        ("5", True, False, True, False),
+        ("5", False, True, True, False),
+        ("5", False, False, False, False),
+        ("5_1", False, False, True, False),
+    ],
+)
+def test_list_that_is_cut_may_hide_members(
+    job_id: str, complete: bool, alone: bool, sought: bool, hidden: bool
+) -> None:
+    job = Progress(JobRef("1", "u", job_id), 50)
+    job.note_sent(0.0)
+    one = Sighting(CANCELLED, ended=frozenset({job_id}))
+    job.note_listed(one, read(complete=complete, alone=alone), members_are_sought=sought)
+    assert job.stage is (Stage.DUE if hidden else Stage.DELETED)
 
 
 def test_reference_to_several_members_is_an_array() -> None:

@@ -55,9 +55,9 @@ def fail(job: Progress, error: ScnetError, batch: int = 1) -> None:
 @pytest.mark.parametrize("stage", [Stage.DUE, Stage.CONFIRMED, Stage.REFUSED])
 def test_confirmed(stage: Stage) -> None:
     job = at(stage)
-    job.error, job.batch_limit, job.refusals = BROKEN, 1, 2
+    job.error, job.batch_limit, job.refusals[HERE] = BROKEN, 1, 2
     job.note_confirmed(HERE)
-    assert (job.stage, job.error, job.batch_limit, job.refusals) == (Stage.CONFIRMED, None, 50, 0)
+    assert (job.stage, job.error, job.batch_limit, job.refusals[HERE]) == (Stage.CONFIRMED, None, 50, 0)
     assert (job.answered_by, job.is_due(HERE)) == (HERE, False)
 
 
@@ -127,7 +127,7 @@ def test_refusals_of_another_gateway_do_not_count() -> None:
     for refusals in range(1, TRIES + 1):
         assert job.is_due(HERE)
         fail(job, REFUSAL, 1)
-        assert job.refusals == refusals
+        assert job.refusals[HERE] == refusals
     see(job, RUNNING, 2)
     assert job.stage is Stage.HOPELESS
 
@@ -158,7 +158,7 @@ def test_belief(stage: Stage) -> None:
     job = at(stage)
     job.believe()
     assert job.stage is (Stage.ACCEPTED if stage is Stage.CONFIRMED else stage)
-    job.refusals = TRIES
+    job.refusals[HERE] = TRIES
     job.believe()
     assert job.stage is {Stage.CONFIRMED: Stage.ACCEPTED, Stage.REFUSED: Stage.HOPELESS}.get(stage, stage)
 
@@ -326,6 +326,24 @@ def test_what_is_shown_of_a_job_that_vanished() -> None:
 def test_stages_are_told_apart(stage: Stage) -> None:
     assert stage.value
     assert not stage.is_settled or stage.is_final
+
+
+def test_refused_by_the_gateway_that_has_taken_over_is_tried_as_often() -> None:
+    job = at(Stage.DUE)
+    job.note_confirmed("https://b.example/hpc")
+    for _ in range(TRIES):
+        assert job.is_due(HERE)
+        fail(job, ScnetPermanentError("no"), 1)
+    assert not job.is_due(HERE)
+
+
+@pytest.mark.parametrize(("ended", "stage"), [(-200, Stage.CONFIRMED), (None, Stage.CONFIRMED), (3, Stage.GONE)])
+def test_history_alone_may_tell_of_an_earlier_run(ended: float | None, stage: Stage) -> None:
+    job = at(Stage.DUE)
+    job.note_confirmed(HERE)
+    ended_at = None if ended is None else datetime.fromtimestamp(NOW + ended, UTC)
+    job.note_past(Sighting(CANCELLED, ended_at), read(4), was_listed=False)
+    assert job.stage is stage
 
 
 # --- a history that lists what goes on --------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ def seen_as(state: JobState, *moments: float, answered: bool = True) -> Progress
     if answered:
         job.note_confirmed(HERE)
     for moment in moments:
-        job.note_listed(Sighting(state, is_detailed=True), Read(moment, moment, True, HERE, moment))
+        job.note_listed(Sighting(state), Read(moment, moment, True, HERE, moment))
     return job
 
 
@@ -39,7 +39,7 @@ def judged(
     standard: Standard = STANDARD,
     hidden: bool = False,
 ) -> Stage:
-    sighting = Sighting(job.state, is_detailed=True)
+    sighting = Sighting(job.state)
     standard.judge(job, inquiry, experience or Experience(), sighting, may_be_hidden=hidden)
     return job.stage
 
@@ -127,9 +127,9 @@ def test_code_counts_from_the_last_delete_on() -> None:
     job = seen_as(CODE, 1)
     job.details_asked = 1
     job.note_sent(50.0)
-    job.note_listed(Sighting(CODE, is_detailed=True), Read(100, 100, True, HERE, 100))
+    job.note_listed(Sighting(CODE), Read(100, 100, True, HERE, 100))
     assert judged(job) is Stage.CONFIRMED
-    job.note_listed(Sighting(CODE, is_detailed=True), Read(141, 141, True, HERE, 141))
+    job.note_listed(Sighting(CODE), Read(141, 141, True, HERE, 141))
     assert judged(job) is Stage.DELETED
 
 

@@ -112,20 +112,6 @@ def test_ids_by_what_became_of_them() -> None:
     assert not Sightings(records).of(ref("5_1")).has_members
 
 
-@pytest.mark.parametrize(
-    ("job_id", "entries", "expected"),
-    [
-        ("1", {"j1": "RUNNING"}, True),
-        ("5_1", {"j5_1": "RUNNING"}, True),
-        ("5", {"j5_1": "RUNNING"}, False),
-        ("5_1", {"j5": "PENDING"}, False),
-        ("1", {"j1": "RUNNING", "j1__batch": "RUNNING"}, False),
-    ],
-)
-def test_only_a_job_that_is_listed_as_itself_has_a_detail(job_id: str, entries: dict[str, str], expected: bool) -> None:
-    assert sighting(job_id, **entries).is_detailed is expected
-
-
 def test_end_is_known_if_every_entry_tells() -> None:
     early, late = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
     records = [JobRecord("5_1", word="FAILED", ended_at=early), JobRecord("5_2", word="FAILED", ended_at=late)]
