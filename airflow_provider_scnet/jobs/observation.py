@@ -201,7 +201,7 @@ class Observer:
 
     def _unasked_members(self, job: Progress) -> list[JobRef]:
         """Those whose end nothing but a code tells, if the list shows nothing of the array to go on."""
-        if not job.members.is_array or job.state.phase is not Phase.CLAIMED:
+        if not job.members.is_array or job.state.phase is not Phase.CLAIMED or job.ref not in self._seen:
             return []
         array = job.ref.job_id.partition("_")[0]  # under which the rest of it may be listed
         ids = sorted(job.members.claimed - job.members.asked)
