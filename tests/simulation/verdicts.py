@@ -19,7 +19,6 @@ RESEND_EVERY = 3
 """Looks after which the delete of a job that is still there is sent again."""
 PROOF_INTERVAL = 20.0
 """Seconds between looks at most, while what has been seen has to stand for `absent_for`."""
-LOOKS_ELSEWHERE = 3
 SAME_REFUSALS = 8
 """Jobs refused alone with the same code of the account, after which it is the account."""
 
@@ -70,12 +69,12 @@ def _check_result(world: World, result: dict[str, list[str]]) -> Iterator[Violat
 
 
 def _check_red(world: World, error: ScnetError) -> Iterator[Violation]:
-    if error.report is None and not any(exchange.named for exchange in world.wire.exchanges):
-        return  # there was no token to be had, or no gateway: the deletion has not begun
     text, left = str(error), {str(job.ref) for job in error.report.left} if error.report else set()
     running = [ref for ref in world.service.refs if world.running(ref)]
     if untold := [ref for ref in running if ref not in text or ref not in left]:
         yield Violation("left and not told", f"{untold}")
+    if not any(exchange.named for exchange in world.wire.exchanges):
+        return  # there was no token to be had, or no gateway: the deletion has not begun
     if shielded := [ref for ref in running if _could_be_deleted(world, ref)]:
         yield Violation("shielded", f"{shielded}")
 
@@ -109,11 +108,12 @@ def _takes_no_deletes(world: World) -> bool:
 
 
 def _is_elsewhere(world: World, scheduler_id: str) -> bool:
-    """Whether the last looks found no gateway that names the scheduler: then no delete of its jobs is sent any more."""
-    looks = [exchange.answered for exchange in world.wire.exchanges if exchange.request.call == "clusters"]
-    answers = [text for text in looks if '"code":"0"' in text]
-    last = answers[-LOOKS_ELSEWHERE * len(world.service.gateways or [""]) :]
-    return len(last) >= LOOKS_ELSEWHERE and not any(scheduler_id in text for text in last)
+    """Whether no gateway has named the scheduler for `absent_for`: then no delete of its jobs is sent any more."""
+    lists = [exchange for exchange in world.wire.exchanges if exchange.request.call == "clusters"]
+    answers = [exchange for exchange in lists if '"code":"0"' in exchange.answered]
+    since = max((exchange.asked_at for exchange in answers if scheduler_id in exchange.answered), default=-1.0)
+    others = [exchange.asked_at for exchange in answers if exchange.asked_at > since]
+    return bool(others) and others[-1] - others[0] >= world.service.options["absent_for"]
 
 
 def _was_tried(world: World, ref: str, refused: Collection[str]) -> bool:
