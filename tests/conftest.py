@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -98,6 +99,14 @@ def client_of(scnet: ScnetEmulator, token: str | None = None, gateways: Sequence
     stored = Token.read(token or scnet.token)
     tokens = StoredToken(stored, platform_of(scnet), cache=TokenCache(), now=scnet.clock.now)
     return ScnetClient(gateways or [gateway_address(scnet.url)], tokens, Transport(patience=VirtualPatience(scnet)))
+
+
+@pytest.fixture
+def without_gc() -> Iterator[None]:
+    """Where the stack is full, whoever is called back by the garbage collector fails, too, which pytest finds later."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture

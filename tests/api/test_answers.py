@@ -125,6 +125,7 @@ NO_ENVELOPE = {
         (599, ScnetTransientError),
     ],
 )
+@pytest.mark.usefixtures("without_gc")
 def test_no_envelope(ask: Callable[..., Any], body: str, status: int, error_class: type[ScnetError]) -> None:
     error = error_of(ask, body, status_code=status, method="DELETE")
     assert type(error) is error_class

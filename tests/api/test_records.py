@@ -209,6 +209,7 @@ def state_of(wire: dict[str, Any]) -> JobState:
     ],
     ids=str,
 )
+@pytest.mark.usefixtures("without_gc")
 def test_phase(record: dict[str, Any], phase: Phase) -> None:
     assert state_of(record).phase is phase
 

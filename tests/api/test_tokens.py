@@ -31,6 +31,7 @@ from tests.conftest import jwt
         pytest.param(jwt(f'{{"expireTime":{"9" * 5000}}}'), {}, id="endless number"),
     ],
 )
+@pytest.mark.usefixtures("without_gc")
 def test_claims(token: str, claims: dict[str, Any]) -> None:
     assert read_claims(token) == claims
 

@@ -28,6 +28,8 @@ from tests.conftest import SCHEDULER
 
 pytestmark = [
     pytest.mark.integration,
+    pytest.mark.usefixtures("without_gc"),
+    pytest.mark.no_cover,  # a signal that strikes while coverage holds its lock would leave it locked for ever
     # A signal may strike in a destructor, where Python drops what it raises.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]

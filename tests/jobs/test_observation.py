@@ -345,6 +345,7 @@ def test_scheduler_list_is_asked_for_again(scnet: ScnetEmulator, delete: Delete,
     assert texts(delete(job).deleted) == [job.ref]
 
 
+@pytest.mark.usefixtures("without_gc")
 def test_trouble_with_one_scheduler_spares_the_other(scnet: ScnetEmulator, delete: Delete) -> None:
     ours, other = scnet.add_job(), scnet.add_job(scheduler_id=SECOND_SCHEDULER)
     scnet.fail("list", status=503, times=None, when=lambda r: r.query["strClusterIDList"] == SCHEDULER)

@@ -189,6 +189,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("jobs", "named"), REFUSED)
+@pytest.mark.usefixtures("without_gc")
 def test_refused(jobs: Any, named: str) -> None:
     with pytest.raises(ScnetJobReferenceError) as caught:
         parse(jobs)

@@ -66,6 +66,7 @@ def test_in_the_last_round_everything_is_split_at_once(scnet: ScnetEmulator, sen
     assert scnet.active_jobs == [jobs[2]]
 
 
+@pytest.mark.usefixtures("without_gc")
 def test_nothing_of_one_scheduler_keeps_anothers_deletes_from_being_sent(scnet: ScnetEmulator, sender: Sender) -> None:
     ours, other = scnet.add_job(), scnet.add_job(scheduler_id=SECOND_SCHEDULER)
     scnet.fail("delete", body="[" * 100_000, when=lambda r: SECOND_SCHEDULER not in r.body)
