@@ -34,9 +34,10 @@ def work(number):
 print("ready", flush=True)
 sys.stdin.readline()
 with ThreadPoolExecutor(int(sys.argv[1])) as pool:
-    for future in [pool.submit(work, number) for number in range(int(sys.argv[1]))]:
-        error = future.exception()
-        print("failed: " + str(error) if error else "done")
+    futures = [pool.submit(work, number) for number in range(int(sys.argv[1]))]
+for future in futures:  # printed only now, for Airflow 2.11 logs to the same stream from every thread
+    error = future.exception()
+    print("failed: " + str(error) if error else "done")
 """
 
 
