@@ -149,7 +149,7 @@ class Observer:
         wanted = sorted((*self._open(), *self._unread(since)), key=lambda job: self._inquiries[job.ref].read_at)
         for user in dict.fromkeys(job.ref.user for job in wanted):
             if not self._is_late():
-                self._read_list([job for job in self._jobs if job.ref.user == user], user=user)
+                self._read_list(user)
 
     def _read_details(self) -> None:
         refusals = 0
@@ -255,7 +255,7 @@ class Observer:
         at_its_end = [job for job in missing if self._standard.wants_lookup(job, self._inquiries[job.ref])]
         unread = self._unread(since)
         if len(at_its_end) + len(unread) > SINGLE_READS or any(self._may_be_hidden(job) for job in at_its_end):
-            self._read_list(self._jobs, user=None)
+            self._read_list(None)
             unread = self._unread(since)
             at_its_end = [job for job in missing if self._standard.wants_lookup(job, self._inquiries[job.ref])]
         first = [job for job in missing if not self._inquiries[job.ref].lookups]
@@ -314,12 +314,12 @@ class Observer:
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
-    def _read_list(self, jobs: Sequence[Progress], *, user: str | None) -> None:
-        evidence = self._attempt(
-            jobs, lambda: read_list(self._client, self._scheduler_id, user=user, is_late=self._is_late)
-        )
-        if evidence:
-            self._note_list(evidence, jobs, (self._scheduler_id, user, None))
+    def _read_list(self, user: str | None) -> None:
+        """It may show jobs that were named with a wrong user, too."""
+        asked_for = [job for job in self._jobs if user in (None, job.ref.user)]
+        ask = partial(read_list, self._client, self._scheduler_id, user=user, is_late=self._is_late)
+        if evidence := self._attempt(asked_for, ask):
+            self._note_list(evidence, self._jobs, (self._scheduler_id, user, None))
 
     def _note_list(self, evidence: Evidence, jobs: Sequence[Progress], key: tuple[str, str | None, str | None]) -> None:
         """
@@ -343,13 +343,16 @@ class Observer:
         are_few = len(self._open()) <= SINGLE_READS
         for job in jobs:
             sighting = evidence.sightings.of(job.ref)
+            if not sighting.entries and key[1] not in (None, job.ref.user):
+                continue
             was_settled = job.stage.is_settled
             read = self._compare_with_lists(job, sighting, whole)
             are_sought = are_few and self._inquiries[job.ref].lookup_failures < LOOKUP_TRIES
             job.note_listed(sighting, read, members_are_sought=are_sought)
             if was_settled and not job.stage.is_settled:
                 self._log.warning("Job %s goes on after all: %s.", job.ref, job.state)
-            self._seen[job.ref] = sighting
+            if sighting.entries or job.ref not in self._seen:
+                self._seen[job.ref] = sighting
             self._inquiries[job.ref].read_at = read.began
             if job.members.are_whole(read):
                 self._unproven.discard(job.ref)
@@ -358,12 +361,12 @@ class Observer:
                 job.hint = job.hint or (_FOREIGN if self._may_be_hidden(job) else None)
 
     def _compare_with_lists(self, job: Progress, found: Sighting, read: Read) -> Read:
-        """A look-up may know nothing of members that lists show, and lists may not show what a look-up finds."""
+        """A read may not show what another one of this look has shown; what a look-up finds, lists may not show."""
         listed = self._seen.get(job.ref)
-        if listed is None or not read.is_alone:
+        if listed is None:
             return read
         missed_by_list = listed.state.phase is Phase.NOT_LISTED and job.ref not in self._unproven
-        if missed_by_list and found.state.owner == job.ref.user:
+        if read.is_alone and missed_by_list and found.state.owner == job.ref.user:
             self._experience.lists_are_cut = True
         return replace(read, is_complete=read.is_complete and listed.entries <= found.entries)
 

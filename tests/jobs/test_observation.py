@@ -109,6 +109,19 @@ def test_job_that_was_seen_and_vanishes_without_an_end_is_not_gone(
         delete(job)
 
 
+def test_jobs_that_the_list_of_another_user_has_shown_are_not_gone(
+    scnet: ScnetEmulator, delete: Delete, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for, neither the list nor the history of a wrong user knows them."""
+    scnet.has_history = False
+    ours, other = scnet.add_job("COMPLETED"), scnet.add_job("COMPLETED", user="colleague")
+    wrong = [scnet.add_job() for _ in range(SINGLE_READS + 1)]  # more than are looked up at once
+    later(scnet, monkeypatch, 1, lambda: setattr(scnet, "blank_lists", "empty"))
+    with pytest.raises(ScnetJobsNotDeletedError) as failure:
+        delete(ours, other, *(f"{SCHEDULER},alice:{job.job_id}:" for job in wrong))
+    assert [left.state.owner for left in failure.value.report.left] == [scnet.user] * len(wrong)
+
+
 def test_history_that_cannot_be_read_blocks_nothing(
     scnet: ScnetEmulator, delete: Delete, elapsed: Callable[[], float]
 ) -> None:

@@ -131,6 +131,7 @@ def _shorten_outages(service: Service, room: float) -> None:
     """Two outages are one to a job that no look has shown in between."""
     is_hidden_history = any(trouble.call in ("history", "*") for trouble in service.troubles)
     is_hidden_history |= not service.knobs.get("has_history", True)
+    is_hidden_history |= any(job.named_user for job in service.named)  # it is asked for the jobs of a wrong user
     if ACTIVE_IN_HISTORY in service.oddities and not is_hidden_history:
         room = LONGEST_RUN  # somebody tells the whole truth
     seen_from = service.knobs.get("view_age", 0.0) + service.knobs.get("submit_lag", 0.0)

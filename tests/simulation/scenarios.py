@@ -97,6 +97,14 @@ _add(
     expected="red",
 )
 
+_add(
+    "named with a wrong user, and shown by the list of another before all are empty",
+    [JobPlan("1001", ends=-60.0), JobPlan("4501", named_user="alice"), JobPlan("4001", user="colleague", ends=-60.0)],
+    outages=[Outage(0.9, 280.0, "empty")],
+    has_history=False,
+    expected="red",
+)
+
 # Hidden for long in all, but shown in between.
 for kind in ("empty", "null", "10001"):
     two = [Outage(-5.0, 78.0, kind), Outage(100.0, 180.0, kind)]
