@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -124,8 +125,16 @@ class ScnetSubmitRejectedError(ScnetPermanentError):
     """The scheduler rejected the submission (queue, QOS, memory, wall time, ...)."""
 
 
+class ScnetQueueFullError(ScnetTransientError):
+    """The scheduler takes no more jobs of this user or account for now: it passes when others have ended."""
+
+
 class ScnetJobReferenceError(ScnetPermanentError, ValueError):
     """What was given as ``jobs`` is not a job reference; nothing was sent."""
+
+
+class ScnetJobSpecificationError(ScnetPermanentError, ValueError):
+    """What was asked for as a job cannot be one; nothing was sent."""
 
 
 @dataclass(frozen=True)
@@ -226,6 +235,18 @@ ERROR_CODES: dict[str, ErrorCode] = {
 """Every code that a job call is documented or known to answer (API page control-job; field reports for 404, 405)."""
 
 
+_SUBMIT_LIMIT = re.compile(r"\b(QOS|Assoc)[A-Za-z]*Submit[A-Za-z]*Limit\b", re.IGNORECASE)
+"""How schedulers spell that somebody has too many jobs waiting and running; it stands in the text of 815007."""
+_QUEUE_FULL = ErrorCode(
+    "815007",
+    "作业提交失败(提交数已达上限)",
+    "too many jobs are submitted already",
+    "Passes when other jobs have ended: give the task more retries and a longer retry_delay, or a pool of so many "
+    "slots.",
+    ScnetQueueFullError,
+)
+
+
 def error_from_code(
     code: str,
     *,
@@ -256,6 +277,10 @@ def error_from_code(
             "If a retry does not help, ask SCNet's support.",
             ScnetTransientError if overloaded else ScnetError,
         )
+    if row.code == _QUEUE_FULL.code and any(
+        _SUBMIT_LIMIT.search(part) for part in (msg, data) if isinstance(part, str)
+    ):
+        row = _QUEUE_FULL
     said = "; ".join(quote(part) for part in (msg, data) if isinstance(part, str) and part.strip())
     message = sentences(
         f"[{quote(code, 20)}] {row.label} · {row.meaning} ({call}, connection {connection}).",

@@ -17,12 +17,14 @@ from airflow_provider_scnet.api.records import JOB_ID, JobRecord, beijing_time
 from airflow_provider_scnet.api.reference import JobRef, check_scheduler_id, to_wire
 from airflow_provider_scnet.api.tokens import Token
 from airflow_provider_scnet.api.transport import Transport
-from airflow_provider_scnet.exceptions import LOOK_FIRST, ScnetError, ScnetTransientError
+from airflow_provider_scnet.exceptions import LOOK_FIRST, ScnetError, ScnetSubmitRejectedError, ScnetTransientError
 from airflow_provider_scnet.wording import quote, sentences
 
 PAGE_SIZE = 100
 DOCUMENTED_PAGE_SIZE = 25
 """What the samples of the API pages ask for; larger pages may be refused."""
+COMMAND = "GAP_CMD_FILE"
+"""The one member of a submission that may be long, and hold what is nobody's business."""
 REFUSED_PARAMETER = "10004"
 HARMLESS = "/cluster"
 """A call that changes nothing, needs no right of its own and is short."""
@@ -259,6 +261,9 @@ class ScnetClient:
             if error.answered or isinstance(error, NeverSentError):
                 raise
             raise error.advise(sentences(LOOK_FIRST, error.remedy)) from None
+        except ScnetSubmitRejectedError as error:
+            sent = ", ".join(f"{name}={quote(text, 60)}" for name, text in job_info.items() if name != COMMAND)
+            raise error.advise(sentences(error.remedy, f"Sent: {sent}.")) from None
         job_id = str(data).strip()
         if not re.fullmatch(r"[0-9]+(_[0-9]+)?", job_id):
             raise ScnetError(

@@ -80,11 +80,6 @@ _WORDS = {
     **dict.fromkeys(_INTERRUPTED, Phase.INTERRUPTED),
     **dict.fromkeys(_GOING_ON, Phase.ACTIVE),
 }
-_SHORT = {
-    **dict.fromkeys(_FINAL.values(), Phase.ENDED),
-    **dict.fromkeys(filter(None, _INTERRUPTED.values()), Phase.INTERRUPTED),
-    **dict.fromkeys(_GOING_ON.values(), Phase.ACTIVE),
-}
 _SHORTEST_CUT = 5
 """Letters that a word which was cut (``OUT_OF_ME+``) must have left."""
 
@@ -107,7 +102,9 @@ class JobState:
 
     @property
     def is_on_its_way_out(self) -> bool:
-        """Whether the scheduler says that the job is just ending."""
+        """Whether the scheduler, or else the code, says that the job is just ending."""
+        if not self.word:
+            return self.status == "statE"
         return self.word.upper() in ("COMPLETING", "CG") or self.word.upper().startswith("COMPLETI")
 
     def __str__(self) -> str:
@@ -147,10 +144,28 @@ def least_finished(phases: Iterable[Phase]) -> Phase:
     return next(phase for phase in Phase if phase in said)
 
 
-def _phase_of_words(text: str) -> Phase:
-    """Accounting writes who cancelled; several flags may stand in one field (``NODE_FAIL REQUEUED``)."""
+def words_of(text: str) -> list[str]:
+    """
+    Return the scheduler's words, each in full and in capitals; one that nobody knows as it stands.
+
+    :param text: one or several, for several flags may stand in one field (``NODE_FAIL REQUEUED``).
+    """
+    # Accounting writes who cancelled.
     text = re.sub(r"\bCANCELLED BY \d+", "CANCELLED", text.strip().upper())
-    return least_finished(map(_phase_of_word, re.findall(r"[^\s,|;]+", text) or [""]))
+    return [_in_full(word) for word in re.findall(r"[^\s,|;]+", text)]
+
+
+def _in_full(word: str) -> str:
+    """A word that was cut (``OUT_OF_ME+``) may be the beginning of several."""
+    known = {**_FINAL, **_INTERRUPTED, **_GOING_ON}
+    if word.endswith("+") and len(word) > _SHORTEST_CUT:
+        meant = [name for name in known if name.startswith(word[:-1])]
+        return meant[0] if len(meant) == 1 else word
+    return next((name for name, short in known.items() if short == word), word)
+
+
+def _phase_of_words(text: str) -> Phase:
+    return least_finished(map(_phase_of_word, words_of(text) or [""]))
 
 
 def _phase_of_word(word: str) -> Phase:
@@ -158,4 +173,4 @@ def _phase_of_word(word: str) -> Phase:
     if word.endswith("+") and len(word) > _SHORTEST_CUT:
         meant = [phase for known, phase in _WORDS.items() if known.startswith(word[:-1])]
         return least_finished(meant or [Phase.DOUBTFUL])
-    return _WORDS.get(word) or _SHORT.get(word) or Phase.DOUBTFUL
+    return _WORDS.get(word, Phase.DOUBTFUL)

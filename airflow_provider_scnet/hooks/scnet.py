@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +21,7 @@ from airflow_provider_scnet.jobs.evidence import read_states
 from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.parsing import parse_jobs
 from airflow_provider_scnet.jobs.report import DeletionReport, account_of_left, report_of_nothing
+from airflow_provider_scnet.jobs.specification import JobSpecification
 
 
 class ScnetHook(BaseHook):
@@ -130,6 +132,23 @@ class ScnetHook(BaseHook):
         :class:`~airflow_provider_scnet.exceptions.ScnetStoppedError`. May be called by a signal handler.
         """
         self._patience.stop()
+
+    def submit_job(self, specification: JobSpecification | Mapping[str, Any], *, name: str | None = None) -> JobRef:
+        """
+        Submit a job, once. Nothing keeps a second call from submitting it again: in a task, use
+        ``ScnetSubmitJobOperator``, which looks first.
+
+        :param specification: what to run and where; a mapping holds the arguments of
+            :class:`airflow_provider_scnet.jobs.specification.JobSpecification`.
+        :param name: of the job.
+        :raises ScnetJobSpecificationError: before any request, naming the argument that cannot be.
+        :raises ScnetTransientError: if it is not known whether it was submitted.
+        """
+        if isinstance(specification, Mapping):
+            specification = JobSpecification(**specification)
+        members = specification.as_members(name or "airflow")
+        user = self.user
+        return JobRef(self.scheduler_id, user, self.client.submit_job(self.scheduler_id, members))
 
     def get_job_states(self, jobs: Any) -> dict[JobRef, JobState]:
         """

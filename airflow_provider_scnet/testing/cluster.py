@@ -56,7 +56,7 @@ class Cluster:
         :param ended_ago: for a terminal ``state``: how many seconds ago it ended.
         """
         scheduler_id = next(iter(self.schedulers)) if scheduler_id is None else scheduler_id
-        job_id = self._next_id() if job_id is None else str(job_id)
+        job_id = self.next_id() if job_id is None else str(job_id)
         self._check_new(scheduler_id, user, job_id)
         if not is_terminal(outcome):
             raise ValueError(f"outcome {outcome!r} is not a terminal state")
@@ -120,7 +120,8 @@ class Cluster:
         """
         return [job for job in self.jobs if job.scheduler_id == scheduler_id]
 
-    def _next_id(self) -> str:
+    def next_id(self) -> str:
+        """Return the next id that is free."""
         self._last_id += 1
         while str(self._last_id) in self._by_array:
             self._last_id += 1

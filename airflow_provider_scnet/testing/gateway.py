@@ -175,17 +175,20 @@ class Gateway:
     def _submit(self, call: Call) -> object:
         wanted = read_submission(call.request, self._cluster.schedulers, self._behaviour.queues)
         options, life = wanted.options, wanted.life
-        job = self._cluster.add_job(
-            call.claims["computeUser"],
-            scheduler_id=wanted.scheduler_id,
-            name=options["JOB_NAME"],
-            queue=options["QUEUE"],
-            runtime=life.runtime,
-            outcome=life.outcome,
-        )
-        job.exit_code, job.work_dir, job.command = life.exit_code, options["WORK_DIR"], options["CMD_FILE"]
-        job.nodes, job.procs = wanted.nodes, wanted.procs
-        return self._id(job.job_id)
+        number = self._cluster.next_id()
+        for job_id in wanted.job_ids(number):
+            job = self._cluster.add_job(
+                call.claims["computeUser"],
+                scheduler_id=wanted.scheduler_id,
+                job_id=job_id,
+                name=options["JOB_NAME"],
+                queue=options["QUEUE"],
+                runtime=life.runtime,
+                outcome=life.outcome,
+            )
+            job.exit_code, job.work_dir, job.command = life.exit_code, options["WORK_DIR"], options["CMD_FILE"]
+            job.nodes, job.procs = wanted.nodes, wanted.procs
+        return self._id(number)
 
     def _scheduler(self, scheduler_id: str) -> str:
         if scheduler_id not in self._cluster.schedulers:

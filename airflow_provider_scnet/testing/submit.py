@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from airflow_provider_scnet.testing.wire import ApiError, RecordedRequest, media_type
 
 REQUIRED = ("CMD_FILE", "SUBMIT_TYPE", "JOB_NAME", "WORK_DIR", "QUEUE", "WALL_TIME", "APPNAME")
-COUNTS = ("NNODE", "NPROC", "PPN")
+COUNTS = ("NNODE", "NPROC", "PPN", "MULTI_SUB")
 WALL_TIME = re.compile(r"(\d+):([0-5]\d):([0-5]\d)")
 SLEEP = re.compile(r"sleep\s+(\d+(?:\.\d+)?)")
 EXIT = re.compile(r"exit\s+(\d+)")
@@ -55,6 +55,15 @@ class Submission:
     def procs(self) -> int:
         """Number of cores."""
         return int(self.options.get("NPROC", self.nodes * int(self.options.get("PPN", 1))))
+
+    def job_ids(self, number: str) -> list[str]:
+        """
+        Return the ids that the scheduler gives: a single one, or one for each member of an array.
+
+        :param number: the next one that is free.
+        """
+        size = int(self.options.get("MULTI_SUB", 0))
+        return [f"{number}_{member}" for member in range(1, size + 1)] or [number]
 
 
 def read_submission(request: RecordedRequest, schedulers: Collection[str], queues: Collection[str]) -> Submission:

@@ -48,6 +48,12 @@ def test_a_number_as_id(scnet, call):
     assert call("POST", PATH, json=body())["data"] == 101
 
 
+def test_an_array(scnet, call):
+    assert call("POST", PATH, json=body(GAP_MULTI_SUB="3"))["data"] == "101"
+    assert [job.job_id for job in scnet.jobs] == ["101_1", "101_2", "101_3"]
+    assert call("POST", PATH, json=body())["data"] == "102"
+
+
 @pytest.mark.parametrize(
     ("content", "code"),
     [

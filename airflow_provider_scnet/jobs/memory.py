@@ -1,0 +1,81 @@
+"""What a task instance remembers of its submission, where Airflow (3.3 and later) has a state store for tasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_scnet.api.reference import JobRef
+from airflow_provider_scnet.exceptions import ScnetJobReferenceError
+from airflow_provider_scnet.jobs.naming import JobTag
+from airflow_provider_scnet.jobs.parsing import parse_jobs
+
+KEY = "scnet_submission"
+
+
+@dataclass(frozen=True)
+class Memory:
+    """
+    What is remembered of one generation.
+
+    :param sent_at: when a submission was about to be sent last, in seconds since the epoch; ``None`` if none was.
+    :param ref: what came of it; ``None`` if that is not known.
+    """
+
+    sent_at: float | None
+    ref: JobRef | None
+
+
+class Notebook:
+    """
+    Read and write it. Another generation's notes are none of ours: Airflow keeps them over a clear, and may hand a
+    mapped task those of another item.
+
+    :param store: ``context["task_state_store"]``; ``None`` where there is none, and then nothing is remembered.
+    :param name: the job's, which tells task instance and generation.
+    :param logger: where to tell that what has happened cannot be written down.
+    """
+
+    def __init__(self, store: Any, name: str, *, logger: Any) -> None:
+        self._store = store
+        self._name = name
+        self._log = logger
+
+    def read(self) -> Memory | None:
+        """Return what is remembered of this generation, if anything; whatever the store raises fails the try."""
+        noted = self._store.get(KEY) if self._store is not None else None
+        if not isinstance(noted, dict) or JobTag.read(str(noted.get("name"))) != JobTag.read(self._name):
+            return None
+        sent_at = noted.get("sent_at")
+        return Memory(float(sent_at) if isinstance(sent_at, int | float) else None, _ref(noted.get("ref")))
+
+    def note_begun(self) -> None:
+        """Take down that nothing of this generation was sent yet, and that nothing of another one is left."""
+        self._write(None, None)
+
+    def note_sent(self, moment: float) -> None:
+        """
+        Take down that a submission is about to be sent; whatever the store raises keeps it from being sent.
+
+        :param moment: in seconds since the epoch.
+        """
+        self._write(moment, None)
+
+    def note_submitted(self, moment: float, ref: JobRef) -> None:
+        """Take down what came of it. The job is there: that this cannot be written is no reason to fail."""
+        try:
+            self._write(moment, ref)
+        except Exception as error:
+            self._log.warning("Could not note job %s in Airflow's state store (%s).", ref, type(error).__name__)
+
+    def _write(self, sent_at: float | None, ref: JobRef | None) -> None:
+        if self._store is not None:
+            self._store.set(KEY, {"name": self._name, "sent_at": sent_at, "ref": str(ref or "")})
+
+
+def _ref(noted: Any) -> JobRef | None:
+    try:
+        refs = parse_jobs(noted)
+    except ScnetJobReferenceError:
+        return None
+    return refs[0] if len(refs) == 1 else None

@@ -1,0 +1,78 @@
+"""Names of jobs that say which task instance of Airflow each belongs to."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Self
+
+LONGEST_OWN_PART = 32
+"""Characters of the user's own name that are kept; schedulers and their tables cut long ones."""
+_TAG_BITS = 60
+_TAG_LENGTH = _TAG_BITS // 5
+_NAME = re.compile(rf"(?:.*_)?(?P<tag>[a-z2-7]{{{_TAG_LENGTH}}})(?:_m(?P<map_index>\d+))?_g(?P<generation>\d+)")
+
+
+@dataclass(frozen=True)
+class JobTag:
+    """
+    What the name of a job says of where it comes from. Map index and generation are legible in it, so that jobs of
+    other generations of a task instance are recognised.
+
+    :param task: stands for DAG, run and task; 60 bits of a hash.
+    :param map_index: which one of a mapped task, or -1.
+    :param generation: stays the same over retries, and is another one after a clear.
+    """
+
+    task: str
+    map_index: int
+    generation: int
+
+    @classmethod
+    def of(cls, *, dag_id: str, run_id: str, task_id: str, map_index: int, generation: int) -> Self:
+        """
+        Return the tag of a task instance.
+
+        :param task_id: with the groups it is in.
+        :param generation: ``max_tries`` of the task instance.
+        """
+        return cls(task_tag(dag_id, run_id, task_id), map_index, generation)
+
+    @classmethod
+    def read(cls, name: str) -> Self | None:
+        """
+        Return the tag in the name of a job, if it is one of ours.
+
+        :param name: as a list shows it.
+        """
+        match = _NAME.fullmatch(name.strip())
+        if not match:
+            return None
+        return cls(match["tag"], int(match["map_index"] or -1), int(match["generation"]))
+
+    def name(self, own: str) -> str:
+        """
+        Return the name of the job.
+
+        :param own: what the user calls it.
+        """
+        safe = re.sub(r"[^A-Za-z0-9-]+", "_", own).strip("_")[:LONGEST_OWN_PART].strip("_")
+        member = f"_m{self.map_index}" if self.map_index >= 0 else ""
+        return f"{safe or 'job'}_{self.task}{member}_g{self.generation}"
+
+    def is_of_same_instance(self, other: JobTag) -> bool:
+        """
+        Tell whether another job is of the same task instance, of whatever generation.
+
+        :param other: its tag.
+        """
+        return (self.task, self.map_index) == (other.task, other.map_index)
+
+
+def task_tag(dag_id: str, run_id: str, task_id: str) -> str:
+    """Return what stands for a task of a run in the names of its jobs, whatever map index and generation."""
+    digest = hashlib.sha256(json.dumps([dag_id, run_id, task_id]).encode()).digest()
+    return base64.b32encode(digest).decode().lower()[:_TAG_LENGTH]

@@ -1,0 +1,120 @@
+"""Finding the jobs of tasks by the tags in their names."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from airflow_provider_scnet.api.gateway import ScnetClient
+from airflow_provider_scnet.api.records import JobRecord
+from airflow_provider_scnet.api.reference import JobRef
+from airflow_provider_scnet.api.states import Phase, least_finished
+from airflow_provider_scnet.jobs.naming import JobTag
+from airflow_provider_scnet.jobs.outcome import Ending, ending_of, worst
+
+GOES_ON = (Phase.ACTIVE, Phase.DOUBTFUL)
+_CLOCKS_DIFFER = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class TaggedJob:
+    """
+    A job whose name says where it comes from; an array is one job.
+
+    :param records: what lists say of it, at least one.
+    """
+
+    ref: JobRef
+    tag: JobTag
+    records: tuple[JobRecord, ...]
+
+    @property
+    def phase(self) -> Phase:
+        """The least finished of what is said of it."""
+        return least_finished(record.state.phase for record in self.records)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it runs, in part at least, and does not only wait."""
+        return any("RUNNING" in record.word or record.status == "statR" for record in self.records)
+
+    @property
+    def is_on_its_way_out(self) -> bool:
+        """Whether it is just ending."""
+        going_on = [record.state for record in self.records if record.state.phase in GOES_ON]
+        return bool(going_on) and all(state.is_on_its_way_out for state in going_on)
+
+    @property
+    def ending(self) -> Ending | None:
+        """How it ended; ``None`` if that is not known of all its records."""
+        endings = {ending_of(record) for record in self.records}
+        return None if None in endings else worst({ending for ending in endings if ending})
+
+    @property
+    def age(self) -> tuple[datetime, int]:
+        """By which the oldest of several is found."""
+        submitted = [record.submitted_at for record in self.records if record.submitted_at]
+        return min(submitted, default=datetime.max.replace(tzinfo=UTC)), int(self.ref.job_id)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """
+    What one search has found.
+
+    :param are_complete: nothing that is listed can be missing.
+    """
+
+    jobs: list[TaggedJob]
+    are_complete: bool
+
+
+def find_tagged(
+    client: ScnetClient, scheduler_id: str, user: str, tasks: Collection[str], *, since: datetime
+) -> Findings:
+    """
+    Find the jobs of tasks in the live list and in the history. Whether the service's own filter for names is exact is
+    unknown, so that names are compared here.
+
+    :param user: the cluster user the jobs belong to.
+    :param tasks: what stands for the tasks in the names.
+    :param since: before which none of the jobs ended, with a time zone.
+    """
+    names = client.find_scheduler(scheduler_id)
+    gateway = client.base_url if scheduler_id in names else ""  # absence elsewhere means nothing
+    live = client.list_jobs(scheduler_id, user=user)
+    until = datetime.fromtimestamp(client.patience.wall_clock(), UTC) + timedelta(days=1)
+    past = client.list_history(scheduler_id, user=user, since=since - _CLOCKS_DIFFER, until=until)
+    jobs: dict[tuple[str, JobTag], list[JobRecord]] = defaultdict(list)
+    for records in _by_id(live.records, past.records).values():
+        for record in records:
+            tag, number = JobTag.read(record.name), re.match(r"\d+", record.job_id)
+            if tag and tag.task in tasks and number:
+                jobs[number[0], tag].append(record)
+    return Findings(
+        [TaggedJob(JobRef(scheduler_id, user, job_id), tag, tuple(of_job)) for (job_id, tag), of_job in jobs.items()],
+        live.complete and past.complete and live.gateway == past.gateway == gateway,
+    )
+
+
+def _by_id(live: Iterable[JobRecord], past: Iterable[JobRecord]) -> dict[str, list[JobRecord]]:
+    """
+    What the history says of a job that is listed live may be about an earlier run of it. It counts only where the live
+    list does no more than to claim an end.
+    """
+    records: dict[str, list[JobRecord]] = defaultdict(list)
+    for record in live:
+        records[record.job_id].append(record)
+    going_on = {job_id for job_id, of_job in records.items() if any(not _is_claim(record) for record in of_job)}
+    ended: dict[str, list[JobRecord]] = defaultdict(list)
+    for record in past:
+        if record.job_id not in going_on:
+            ended[record.job_id].append(record)
+    return {**records, **ended}
+
+
+def _is_claim(record: JobRecord) -> bool:
+    return record.state.phase is Phase.CLAIMED

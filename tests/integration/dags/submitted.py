@@ -1,0 +1,39 @@
+"""Submissions whose task fails, in various ways, after the job exists."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
+
+JOB = {"command": "sleep 3600", "job_queue": "debug", "work_dir": "/public/home/acexample01", "walltime": "02:00:00"}
+
+
+class LosesItsWorker(ScnetSubmitJobOperator):
+    """Fails between submission and XCom at its first try."""
+
+    def execute(self, context: Any) -> str:
+        ref = super().execute(context)
+        if context["ti"].try_number == 1:
+            raise RuntimeError(f"the worker of {ref} is lost")
+        return ref
+
+
+DEFAULTS = {"retries": 2, "retry_delay": timedelta(0)}
+
+for dag_id, operator in {"submitted": ScnetSubmitJobOperator, "submitted_and_lost": LosesItsWorker}.items():
+    with DAG(dag_id, schedule=None, start_date=datetime(2026, 1, 1), catchup=False, default_args=DEFAULTS):
+        submit = operator(
+            task_id="submit", job_name="{{ dag.dag_id }} {{ run_id }}", **{**JOB, "command": "sleep {{ 60 * 60 }}"}
+        )
+        delete_jobs = ScnetDeleteJobsOperator(task_id="delete_jobs", jobs=submit.output, poll_interval=0.05)
+        submit >> delete_jobs.as_teardown(setups=submit)
+
+with DAG("submitted_mapped", schedule=None, start_date=datetime(2026, 1, 1), catchup=False, default_args=DEFAULTS):
+    mapped = ScnetSubmitJobOperator.partial(
+        task_id="submit", job_queue=JOB["job_queue"], work_dir=JOB["work_dir"], walltime=JOB["walltime"]
+    ).expand(command=[f"sleep {seconds}" for seconds in (3600, 3601, 3602)])
+    ScnetDeleteJobsOperator(task_id="delete_jobs", jobs=mapped.output, poll_interval=0.05)

@@ -1,0 +1,69 @@
+"""A task instance submits one job, whatever happens between the submission and its XCom."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from airflow_provider_scnet.jobs import submission
+from airflow_provider_scnet.testing import ScnetEmulator
+from tests.integration.conftest import Run
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def region(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScnetEmulator]:
+    monkeypatch.setattr(submission, "SETTLING_TIME", 1.0)
+    monkeypatch.setattr(submission, "LOOK_EVERY", 0.2)
+    with ScnetEmulator() as scnet:
+        monkeypatch.setenv("AIRFLOW_CONN_SCNET_DEFAULT", scnet.connection())
+        yield scnet
+
+
+def test_job_is_submitted_and_deleted(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:
+    run = run_dag("submitted")
+    (job,) = region.jobs
+    assert set(run.tasks.values()) == {"success"}
+    assert run.returned["submit"] == job.ref
+    assert (job.command, job.state) == ("sleep 3600", "CANCELLED")
+    assert re.fullmatch(r"submitted_[\w-]+_[a-z2-7]{12}_g2", job.name)
+    assert region.calls["submit"] == 1
+
+
+def test_job_of_a_lost_worker_is_adopted(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:
+    run = run_dag("submitted_and_lost")
+    (job,) = region.jobs
+    assert (run.tasks["submit"], run.tries["submit"], run.returned["submit"]) == ("success", 2, job.ref)
+    assert not job.active
+
+
+@pytest.mark.parametrize("effect", [True, False], ids=["submitted", "not submitted"])
+def test_lost_answer(region: ScnetEmulator, run_dag: Callable[..., Run], effect: bool) -> None:
+    region.fail("submit", drop=True, effect=effect)
+    run = run_dag("submitted")
+    (job,) = region.jobs
+    assert (run.tasks["submit"], run.tries["submit"], run.returned["submit"]) == ("success", 1 + (not effect), job.ref)
+    assert not job.active
+
+
+def test_rejected_job_is_not_tried_again(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:
+    run = run_dag("submitted", submit={"job_queue": "nowhere"})
+    assert (run.tasks["submit"], run.tries["submit"]) == ("failed", 1)
+    assert not region.jobs
+
+
+def test_full_queue_is_tried_again(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:
+    region.fail("submit", code="815007", msg="sbatch: error: AssocMaxSubmitJobLimit")
+    run = run_dag("submitted")
+    assert (run.tasks["submit"], run.tries["submit"], len(region.jobs)) == ("success", 2, 1)
+
+
+def test_mapped_tasks_submit_one_job_each(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:
+    run = run_dag("submitted_mapped")
+    assert run.state == "success"
+    assert sorted(job.command for job in region.jobs) == ["sleep 3600", "sleep 3601", "sleep 3602"]
+    assert len({job.name for job in region.jobs}) == 3
+    assert not region.active_jobs

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_scnet.jobs.naming import JobTag, task_tag
+
+TAG = JobTag.of(dag_id="flow", run_id="manual__2026-01-01", task_id="group.submit", map_index=-1, generation=2)
+tags = st.builds(
+    JobTag.of,
+    dag_id=st.text(),
+    run_id=st.text(),
+    task_id=st.text(),
+    map_index=st.integers(-1, 10**6),
+    generation=st.integers(0, 10**4),
+)
+
+
+def test_name() -> None:
+    assert re.fullmatch(r"channel_flow_[a-z2-7]{12}_g2", TAG.name("channel flow"))
+    assert re.fullmatch(r"x_[a-z2-7]{12}_m0_g2", JobTag(TAG.task, 0, 2).name("x"))
+
+
+@given(tags, st.text(max_size=60))
+def test_tag_is_read_from_whatever_name(tag: JobTag, own: str) -> None:
+    name = tag.name(own)
+    assert JobTag.read(name) == tag
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,80}", name)
+
+
+@pytest.mark.parametrize("own", ["", "流场", "...", "_"])
+def test_name_that_nothing_is_left_of(own: str) -> None:
+    assert TAG.name(own).startswith("job_")
+
+
+def test_long_name_is_cut() -> None:
+    assert TAG.name("x" * 200).startswith(f"{'x' * 32}_{TAG.task}")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "demo", "demo_g1", "STDIN_0910_094758", f"demo_{TAG.task}", f"demo_{TAG.task}_g2x", f"x{TAG.task}_g2"]
+)
+def test_name_of_somebody_elses(name: str) -> None:
+    assert JobTag.read(name) is None
+
+
+def test_each_task_of_each_run_of_each_dag_has_its_own() -> None:
+    parts = [("a", "b", "c"), ("a", "b", "d"), ("a", "d", "c"), ("d", "b", "c"), ("a", "bc", ""), ("ab", "", "c")]
+    assert len({task_tag(*three) for three in parts}) == len(parts)
+
+
+def test_instance_is_the_same_whatever_generation() -> None:
+    assert TAG.is_of_same_instance(JobTag(TAG.task, -1, 9))
+    assert not TAG.is_of_same_instance(JobTag(TAG.task, 0, 2))

@@ -1,0 +1,360 @@
+"""Exactly once, whatever the service does to an answer and Airflow to a task."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_scnet.api.reference import JobRef
+from airflow_provider_scnet.exceptions import (
+    ScnetError,
+    ScnetJobsNotDeletedError,
+    ScnetQueueFullError,
+    ScnetStoppedError,
+    ScnetSubmitRejectedError,
+    ScnetTransientError,
+)
+from airflow_provider_scnet.jobs.memory import KEY, Notebook
+from airflow_provider_scnet.jobs.naming import JobTag
+from airflow_provider_scnet.jobs.specification import JobSpecification
+from airflow_provider_scnet.jobs.submission import LOOK_EVERY, SETTLING_TIME, Submission, Target
+from airflow_provider_scnet.testing import ScnetEmulator
+from airflow_provider_scnet.testing.job import Job
+from tests.conftest import SCHEDULER, client_of
+
+TASK = {"dag_id": "flow", "run_id": "manual", "task_id": "submit", "map_index": -1}
+LOST: list[dict[str, Any]] = [
+    {"drop": True},
+    {"body": "<html>"},
+    {"status": 502},
+    {"code": "10001"},
+    {"code": "10012"},
+    {"code": "10013"},
+    {"code": "815005"},
+    {"code": "0", "data": None},
+    {"code": "0", "data": "soon"},
+    {"code": "4711"},
+]
+
+
+class Store(dict[str, Any]):
+    """Airflow's state store of a task, which raises from the write ``fails_at`` on."""
+
+    fails_at: int | None = None
+    writes = 0
+
+    def set(self, key: str, value: Any) -> None:
+        if self.writes == self.fails_at:
+            raise RuntimeError("the API server is away")
+        self.writes += 1
+        self[key] = value
+
+
+@pytest.fixture
+def prepare(scnet: ScnetEmulator) -> Callable[..., Submission]:
+    """One try."""
+
+    def prepare(*, try_number: int = 1, generation: int = 0, store: Store | None = None, **other: Any) -> Submission:
+        tag = JobTag.of(**{**TASK, **other}, generation=generation)
+        specification = JobSpecification(
+            command="sleep 3600", job_queue="debug", work_dir="/public/home/me", walltime="10:00:00"
+        )
+        target = Target(SCHEDULER, scnet.user, tag, specification.as_members(tag.name("flow")))
+        notebook = Notebook(store, target.name, logger=logging.getLogger())
+        since = datetime.fromtimestamp(scnet.clock.now(), UTC) - timedelta(days=1)
+        return Submission(client_of(scnet), target, notebook, is_retry=try_number > 1, since=since)
+
+    return prepare
+
+
+@pytest.fixture
+def submit(prepare: Callable[..., Submission]) -> Callable[..., JobRef]:
+    return lambda **how: prepare(**how).run()
+
+
+Submit = Callable[..., JobRef]
+
+
+def active(scnet: ScnetEmulator) -> list[str]:
+    return [job.ref for job in scnet.active_jobs]
+
+
+def test_first_try_costs_one_request(scnet: ScnetEmulator, submit: Submit) -> None:
+    assert [submit()] == active(scnet)
+    assert scnet.calls == {"submit": 1}
+
+
+@pytest.mark.parametrize("lost", LOST, ids=str)
+def test_lost_answer_is_found_by_the_same_try(scnet: ScnetEmulator, submit: Submit, lost: dict[str, Any]) -> None:
+    scnet.submit_lag = 20
+    scnet.fail("submit", effect=True, **lost)
+    assert [submit()] == active(scnet)
+
+
+@pytest.mark.parametrize("lost", LOST, ids=str)
+def test_no_second_submission_after_an_answer_that_leaves_it_open(
+    scnet: ScnetEmulator, submit: Submit, lost: dict[str, Any]
+) -> None:
+    """The next try looks first, finds nothing, and submits."""
+    began = scnet.clock.now()
+    scnet.fail("submit", **lost)
+    with pytest.raises(ScnetTransientError, match=r"not known whether job flow_\w+_g0 was submitted.*next try looks"):
+        submit()
+    assert scnet.calls["submit"] == 1
+    assert scnet.clock.now() - began >= SETTLING_TIME
+    assert [submit(try_number=2)] == active(scnet)
+
+
+@pytest.mark.parametrize("state", ["PENDING", "RUNNING", "SUSPENDED"])
+def test_retry_adopts_the_job_of_the_earlier_try(scnet: ScnetEmulator, submit: Submit, state: str) -> None:
+    """As after a worker that was lost between submission and XCom."""
+    ref = submit()
+    the_job(scnet, ref).become(state)
+    assert submit(try_number=2) == ref
+    assert active(scnet) == [ref]
+
+
+def test_retry_adopts_a_job_that_is_listed_late(scnet: ScnetEmulator, submit: Submit) -> None:
+    ref = submit()
+    scnet.submit_lag = 45
+    assert submit(try_number=2) == ref
+    assert active(scnet) == [ref]
+
+
+@pytest.mark.parametrize("ago", [60, 3600])
+def test_job_that_ended_well_is_the_result(scnet: ScnetEmulator, submit: Submit, ago: int) -> None:
+    """Live, where nothing but its detail has the scheduler's word, or in the history."""
+    ref = submit()
+    the_job(scnet, ref).become("COMPLETED")
+    scnet.clock.advance(ago)
+    assert submit(try_number=2) == ref
+    assert scnet.calls["submit"] == 1
+
+
+@pytest.mark.parametrize("ago", [1, 3600])
+@pytest.mark.parametrize("word", ["FAILED", "TIMEOUT", "CANCELLED", "OUT_OF_MEMORY", "NODE_FAIL", "PREEMPTED"])
+def test_job_that_ended_badly_is_submitted_again(scnet: ScnetEmulator, submit: Submit, word: str, ago: int) -> None:
+    ref = submit()
+    the_job(scnet, ref).become(word)
+    scnet.clock.advance(ago)
+    again = submit(try_number=2)
+    assert again != ref
+    assert active(scnet) == [again]
+
+
+def test_job_that_may_be_started_again_is_deleted_first(scnet: ScnetEmulator, submit: Submit) -> None:
+    ref = submit()
+    scnet.requeue_after = 50
+    the_job(scnet, ref).become("PREEMPTED")
+    again = submit(try_number=2)
+    scnet.clock.advance(600)
+    assert active(scnet) == [again]
+
+
+def test_job_that_is_being_cancelled_is_not_adopted(scnet: ScnetEmulator, submit: Submit) -> None:
+    """As after a clear that looks like a retry: ``on_kill`` has sent the delete."""
+    scnet.cancel_delay = 100
+    ref = submit()
+    the_job(scnet, ref).cancel(100)
+    again = submit(try_number=2)
+    assert again != ref
+    assert active(scnet) == [again]
+
+
+def test_clear_ends_the_job_of_the_earlier_generation(scnet: ScnetEmulator, submit: Submit) -> None:
+    old = submit()
+    scnet.cancel_delay = 30
+    new = submit(try_number=2, generation=1)
+    assert new != old
+    assert active(scnet) == [new]
+
+
+def test_nothing_is_submitted_while_a_job_of_an_earlier_generation_goes_on(
+    scnet: ScnetEmulator, submit: Submit
+) -> None:
+    old = submit()
+    the_job(scnet, old).ignores_delete = True
+    with pytest.raises(ScnetJobsNotDeletedError, match=old):
+        submit(try_number=2, generation=1)
+    assert active(scnet) == [old]
+
+
+@pytest.mark.parametrize(
+    "other", [{"run_id": "other"}, {"task_id": "other"}, {"dag_id": "other"}, {"map_index": 3}], ids=str
+)
+def test_job_of_another_task_instance_is_left_alone(
+    scnet: ScnetEmulator, submit: Submit, other: dict[str, Any]
+) -> None:
+    alien = submit(**other)
+    ours = submit(try_number=2, generation=5)
+    assert active(scnet) == [alien, ours]
+
+
+def test_of_several_the_one_that_runs_is_kept(scnet: ScnetEmulator, submit: Submit) -> None:
+    waiting, running, third = submit(), submit(), submit()
+    the_job(scnet, waiting).become("PENDING")
+    the_job(scnet, third).become("PENDING")
+    assert submit(try_number=2) == running
+    assert active(scnet) == [running]
+
+
+def test_of_several_that_wait_the_oldest_is_kept(scnet: ScnetEmulator, submit: Submit) -> None:
+    refs = []
+    for _ in range(3):
+        refs.append(submit())
+        the_job(scnet, refs[-1]).become("PENDING")
+        scnet.clock.advance(60)
+    assert submit(try_number=2) == refs[0]
+    assert active(scnet) == refs[:1]
+
+
+def test_lists_that_tell_nothing_keep_it_from_being_submitted(scnet: ScnetEmulator, submit: Submit) -> None:
+    submit()
+    scnet.fail("list", status=503, times=None)
+    with pytest.raises(ScnetTransientError, match="503"):
+        submit(try_number=2)
+    assert scnet.calls["submit"] == 1
+
+
+def test_cut_list_is_no_proof(scnet: ScnetEmulator, submit: Submit) -> None:
+    for _ in range(30):
+        scnet.add_job()
+    submit()
+    scnet.list_cap = 10
+    with pytest.raises(ScnetTransientError, match="not complete"):
+        submit(try_number=2)
+    assert scnet.calls["submit"] == 1
+
+
+def test_list_that_fails_for_a_while(scnet: ScnetEmulator, submit: Submit) -> None:
+    ref = submit()
+    scnet.fail("list", status=503, times=6)
+    assert submit(try_number=2) == ref
+
+
+# --- what is refused ------------------------------------------------------------------------------------------------
+
+
+def test_full_queue_is_no_failure(scnet: ScnetEmulator, submit: Submit) -> None:
+    scnet.fail("submit", code="815007", msg="sbatch: error: QOSMaxSubmitJobPerUserLimit")
+    with pytest.raises(ScnetQueueFullError, match="Passes when other jobs have ended"):
+        submit()
+    assert scnet.calls == {"submit": 1}
+
+
+def test_rejection_shows_what_was_sent(scnet: ScnetEmulator, submit: Submit) -> None:
+    scnet.fail("submit", code="815007", msg="sbatch: error: Job violates accounting/QOS policy (job submit limit, ...)")
+    with pytest.raises(
+        ScnetSubmitRejectedError, match=r"QOS policy.*GAP_QUEUE=debug, GAP_WALL_TIME=10:00:00"
+    ) as failure:
+        submit()
+    assert "sleep" not in str(failure.value)
+    assert scnet.calls == {"submit": 1}
+
+
+def test_nothing_is_looked_for_after_a_refusal(scnet: ScnetEmulator, submit: Submit) -> None:
+    scnet.fail("submit", code="10004")
+    with pytest.raises(ScnetError, match="10004"):
+        submit()
+    assert scnet.calls == {"submit": 1}
+
+
+# --- what is remembered ---------------------------------------------------------------------------------------------
+
+
+def test_retry_that_remembers_its_job_finds_it_at_once(scnet: ScnetEmulator, submit: Submit) -> None:
+    store = Store()
+    ref = submit(store=store)
+    began = scnet.clock.now()
+    assert submit(try_number=2, store=store) == ref
+    assert scnet.clock.now() - began < LOOK_EVERY
+
+
+def test_retry_that_knows_that_nothing_was_sent_submits_at_once(scnet: ScnetEmulator, submit: Submit) -> None:
+    store = Store()
+    scnet.fail("submit", code="815007", msg="AssocMaxSubmitJobLimit")
+    with pytest.raises(ScnetQueueFullError):
+        submit(store=store)
+    scnet.requests.clear()
+    began = scnet.clock.now()
+    submit(try_number=2, store=store)
+    assert scnet.calls == {"submit": 1}
+    assert scnet.clock.now() - began < LOOK_EVERY
+
+
+def test_retry_waits_no_longer_than_the_lists_may_lag(scnet: ScnetEmulator, submit: Submit) -> None:
+    store = Store()
+    scnet.fail("submit", drop=True)
+    with pytest.raises(ScnetTransientError):
+        submit(store=store)
+    began = scnet.clock.now()
+    submit(try_number=2, store=store)
+    assert scnet.clock.now() - began < LOOK_EVERY
+    assert len(scnet.jobs) == 1
+
+
+def test_try_that_is_not_a_retry_but_has_sent_something_looks(scnet: ScnetEmulator, submit: Submit) -> None:
+    """Airflow 3.4 reschedules a task without counting a try."""
+    store = Store()
+    ref = submit(store=store)
+    assert submit(try_number=1, store=store) == ref
+
+
+def test_notes_of_another_generation_count_nothing(scnet: ScnetEmulator, submit: Submit) -> None:
+    store = Store()
+    old = submit(store=store)
+    new = submit(try_number=2, generation=1, store=store)
+    assert active(scnet) == [new] != [old]
+
+
+@pytest.mark.parametrize("noted", [None, "x", [], {}, {"name": 5}, {"name": "demo", "sent_at": 1, "ref": "1"}])
+def test_notes_that_are_none(scnet: ScnetEmulator, submit: Submit, noted: Any) -> None:
+    ref = submit()
+    assert submit(try_number=2, store=Store({KEY: noted})) == ref
+
+
+@pytest.mark.parametrize("write", [0, 1])
+def test_store_that_fails_before_the_submission_fails_the_try(scnet: ScnetEmulator, submit: Submit, write: int) -> None:
+    store = Store()
+    store.fails_at = write
+    with pytest.raises(RuntimeError, match="API server"):
+        submit(store=store)
+    assert not scnet.requests
+
+
+def test_store_that_fails_after_the_submission_is_no_failure(
+    scnet: ScnetEmulator, submit: Submit, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store()
+    store.fails_at = 2
+    assert [submit(store=store)] == active(scnet)
+    assert "Could not note job" in caplog.text
+
+
+# --- told to stop ---------------------------------------------------------------------------------------------------
+
+
+def test_stopped_before_it_is_sent(scnet: ScnetEmulator, prepare: Callable[..., Submission]) -> None:
+    submission = prepare()
+    submission.stop()
+    with pytest.raises(ScnetStoppedError):
+        submission.run()
+    assert not scnet.requests
+
+
+def test_stopped_while_it_looks(
+    scnet: ScnetEmulator, prepare: Callable[..., Submission], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submission = prepare(try_number=2)
+    monkeypatch.setattr(scnet.clock, "advance", lambda seconds: submission.stop())
+    with pytest.raises(ScnetStoppedError):
+        submission.run()
+    assert scnet.calls["submit"] == 0
+
+
+def the_job(scnet: ScnetEmulator, ref: str) -> Job:
+    return next(job for job in scnet.jobs if job.ref == ref)
