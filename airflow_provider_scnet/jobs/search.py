@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from airflow_provider_scnet.api.gateway import ScnetClient
+from airflow_provider_scnet.api.gateway import JobListing, ScnetClient
 from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import Phase, least_finished
@@ -35,6 +35,11 @@ class TaggedJob:
     def phase(self) -> Phase:
         """The least finished of what is said of it."""
         return least_finished(record.state.phase for record in self.records)
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether any of what is said of it is no end, or one that may be taken back."""
+        return any(record.state.phase is not Phase.ENDED for record in self.records)
 
     @property
     def is_running(self) -> bool:
@@ -72,32 +77,51 @@ class Findings:
     are_complete: bool
 
 
+def find_listed(client: ScnetClient, scheduler_id: str, user: str, tasks: Collection[str]) -> Findings:
+    """
+    Find the jobs of tasks in the live list. Whether the service's own filter for names is exact is unknown, so that
+    names are compared here.
+
+    :param user: the cluster user the jobs belong to.
+    :param tasks: what stands for the tasks in the names.
+    """
+    live = _list_jobs(client, scheduler_id, user)
+    return Findings(_tagged(live.records, scheduler_id, user, tasks), live.complete)
+
+
 def find_tagged(
     client: ScnetClient, scheduler_id: str, user: str, tasks: Collection[str], *, since: datetime
 ) -> Findings:
     """
-    Find the jobs of tasks in the live list and in the history. Whether the service's own filter for names is exact is
-    unknown, so that names are compared here.
+    Find the jobs of tasks in the live list and in the history, see :func:`find_listed`.
 
-    :param user: the cluster user the jobs belong to.
-    :param tasks: what stands for the tasks in the names.
     :param since: before which none of the jobs ended, with a time zone.
     """
-    names = client.find_scheduler(scheduler_id)
-    gateway = client.base_url if scheduler_id in names else ""  # absence elsewhere means nothing
-    live = client.list_jobs(scheduler_id, user=user)
+    live = _list_jobs(client, scheduler_id, user)
     until = datetime.fromtimestamp(client.patience.wall_clock(), UTC) + timedelta(days=1)
     past = client.list_history(scheduler_id, user=user, since=since - _CLOCKS_DIFFER, until=until)
-    jobs: dict[tuple[str, JobTag], list[JobRecord]] = defaultdict(list)
-    for records in _by_id(live.records, past.records).values():
-        for record in records:
-            tag, number = JobTag.read(record.name), re.match(r"\d+", record.job_id)
-            if tag and tag.task in tasks and number:
-                jobs[number[0], tag].append(record)
+    records = [record for of_job in _by_id(live.records, past.records).values() for record in of_job]
     return Findings(
-        [TaggedJob(JobRef(scheduler_id, user, job_id), tag, tuple(of_job)) for (job_id, tag), of_job in jobs.items()],
-        live.complete and past.complete and live.gateway == past.gateway == gateway,
+        _tagged(records, scheduler_id, user, tasks),
+        live.complete and past.complete and past.gateway == live.gateway,
     )
+
+
+def _list_jobs(client: ScnetClient, scheduler_id: str, user: str) -> JobListing:
+    """Absence on a gateway that does not name the scheduler means nothing."""
+    names = client.find_scheduler(scheduler_id)
+    gateway = client.base_url if scheduler_id in names else ""
+    live = client.list_jobs(scheduler_id, user=user)
+    return replace(live, complete=live.complete and live.gateway == gateway)
+
+
+def _tagged(records: Iterable[JobRecord], scheduler_id: str, user: str, tasks: Collection[str]) -> list[TaggedJob]:
+    jobs: dict[tuple[str, JobTag], list[JobRecord]] = defaultdict(list)
+    for record in records:
+        tag, number = JobTag.read(record.name), re.match(r"\d+", record.job_id)
+        if tag and tag.task in tasks and number:
+            jobs[number[0], tag].append(record)
+    return [TaggedJob(JobRef(scheduler_id, user, job_id), tag, tuple(of_job)) for (job_id, tag), of_job in jobs.items()]
 
 
 def _by_id(live: Iterable[JobRecord], past: Iterable[JobRecord]) -> dict[str, list[JobRecord]]:

@@ -140,9 +140,9 @@ class Submission:
             is_settled = began >= settled_at and is_complete
             result = _result_of(jobs, self._target.tag)
             if result or is_settled:
-                self._end([job for job in jobs if job is not result and _may_go_on(job)])
+                self._end([job for job in jobs if job is not result and job.may_go_on])
                 return result
-            self._end([job for job in jobs if job.tag != self._target.tag and _may_go_on(job)])
+            self._end([job for job in jobs if job.tag != self._target.tag and job.may_go_on])
             if began >= given_up_at:
                 raise ScnetTransientError(
                     f"SCNet's lists did not tell within {given_up_at - settled_at + SETTLING_TIME:.0f} s whether job "
@@ -235,10 +235,6 @@ def _result_of(jobs: list[TaggedJob], tag: JobTag) -> TaggedJob | None:
     going_on = [job for job in ours if job.phase in GOES_ON and not job.is_on_its_way_out]
     done = [job for job in ours if job.ending is Ending.COMPLETED]
     return min(going_on or done, key=lambda job: (not job.is_running, job.age), default=None)
-
-
-def _may_go_on(job: TaggedJob) -> bool:
-    return any(record.state.phase is not Phase.ENDED for record in job.records)
 
 
 def _may_have_worked(error: ScnetError) -> bool:

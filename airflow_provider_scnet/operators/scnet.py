@@ -14,12 +14,14 @@ from airflow_provider_scnet.api.reference import check_scheduler_id, is_nothing
 from airflow_provider_scnet.exceptions import ScnetStoppedError
 from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.specification import JobSpecification
+from airflow_provider_scnet.operators.submitters import ask, task_ids_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_scnet.api.reference import JobRef
     from airflow_provider_scnet.hooks.scnet import ScnetHook
+    from airflow_provider_scnet.jobs.report import DeletionReport
     from airflow_provider_scnet.jobs.submission import Submission
 
 LONGEST_RUN = timedelta(days=30)
@@ -185,12 +187,16 @@ class ScnetDeleteJobsOperator(BaseOperator):
     """
     Delete SCNet jobs and succeed only when each was seen not to be active any more.
 
-    As a teardown: ``ScnetDeleteJobsOperator(...).as_teardown(setups=submit, on_failure_fail_dagrun=True)``.
+    As a teardown: ``ScnetDeleteJobsOperator(task_id="delete_jobs", submitted_by=submit).as_teardown(setups=submit,
+    on_failure_fail_dagrun=True)``. Give ``jobs``, ``submitted_by`` or both.
     Deleting is idempotent, so retries are safe. Returns
     ``{"deleted": [...], "gone": [...], "accepted": [...]}``, references as text.
 
     :param jobs: (templated) what to delete: references, plain ids, mappings, texts or nested sequences of these, see
         :func:`airflow_provider_scnet.jobs.parsing.parse_jobs`. Nothing (``None``, ``""``, ``[]``) is a success.
+    :param submitted_by: tasks of :class:`ScnetSubmitJobOperator`, mapped or not, what they return, or their ids with
+        the groups they are in; one or several. All jobs of this run that carry these tasks in their names are deleted,
+        whatever XCom says. Where a task instance has not told its job, lists have to show none for ``absent_for``.
     :param scnet_conn_id: (templated) the Airflow Connection.
     :param scheduler_id: (templated) scheduler of plain ids; default: the Connection's, else the region's only one.
     :param user: (templated) cluster user of plain ids; default: the Connection's, else the token's, else
@@ -202,7 +208,7 @@ class ScnetDeleteJobsOperator(BaseOperator):
         code that nothing confirms that a job ended.
     :param missing_ok: whether a job that SCNet does not know counts as gone.
     :param batch_size: jobs in one request.
-    :raises ValueError: at DAG parsing, for a number that cannot be.
+    :raises ValueError: at DAG parsing, for a number or a task that cannot be.
     :raises ScnetJobReferenceError: before any request, if ``jobs`` holds something else.
     :raises ScnetJobsNotDeletedError: naming the jobs that are left at the deadline.
     """
@@ -213,7 +219,8 @@ class ScnetDeleteJobsOperator(BaseOperator):
     def __init__(
         self,
         *,
-        jobs: Any,
+        jobs: Any = (),
+        submitted_by: Any = None,
         scnet_conn_id: str = "scnet_default",
         scheduler_id: str | None = None,
         user: str | None = None,
@@ -238,6 +245,9 @@ class ScnetDeleteJobsOperator(BaseOperator):
         self.batch_size = batch_size
         self._hook: ScnetHook | None = None
         DeleteOptions(**self._options())
+        self.submitted_by = task_ids_of(submitted_by, ScnetSubmitJobOperator, scnet_conn_id)
+        if jobs == () and not self.submitted_by:
+            raise ValueError("jobs, submitted_by: give at least one of the two.")
 
     def execute(self, context: Context) -> dict[str, list[str]]:
         """Delete the jobs; see the class."""
@@ -245,8 +255,10 @@ class ScnetDeleteJobsOperator(BaseOperator):
 
         self._hook = hook = ScnetHook(self.scnet_conn_id)
         refs = hook.parse_jobs(self.jobs, scheduler_id=self.scheduler_id, user=self.user)
-        if not refs:  # what a teardown is not told of goes on running
-            self.log.log(logging.WARNING if self.is_teardown else logging.INFO, "No jobs to delete.")
+        if self.submitted_by:
+            return self._sweep(hook, refs, context).as_xcom()
+        if not refs:
+            self._say_that_nothing_is_left_to_do()
             return {"deleted": [], "gone": [], "accepted": []}
         return hook.delete_jobs(refs, **self._options()).as_xcom()
 
@@ -254,6 +266,24 @@ class ScnetDeleteJobsOperator(BaseOperator):
         """End the running deletion at once, so that its log still tells which jobs are left."""
         if self._hook:
             self._hook.stop()
+
+    def _sweep(self, hook: ScnetHook, refs: list[JobRef], context: Context) -> DeletionReport:
+        from airflow_provider_scnet.jobs.naming import task_tag
+        from airflow_provider_scnet.jobs.sweep import Sought, Sweep
+
+        ti = context["ti"]
+        told = ask(context, self.submitted_by, logger=self.log)
+        refs = list(dict.fromkeys([*refs, *hook.parse_jobs(told.refs)]))
+        tasks = {task_tag(ti.dag_id, ti.run_id, task_id) for task_id in self.submitted_by}
+        sought = Sought(tasks, hook.user, all_told=told.is_all)
+        report = Sweep(hook.client, refs, sought, DeleteOptions(**self._options()), logger=self.log).run()
+        if report == type(report)():
+            self._say_that_nothing_is_left_to_do()
+        return report
+
+    def _say_that_nothing_is_left_to_do(self) -> None:
+        """What a teardown is not told of goes on running."""
+        self.log.log(logging.WARNING if self.is_teardown else logging.INFO, "No jobs to delete.")
 
     def _options(self) -> dict[str, Any]:
         return {option.name: getattr(self, option.name) for option in fields(DeleteOptions)}

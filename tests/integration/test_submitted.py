@@ -31,6 +31,7 @@ def test_job_is_submitted_and_deleted(region: ScnetEmulator, run_dag: Callable[.
     assert (job.command, job.state) == ("sleep 3600", "CANCELLED")
     assert re.fullmatch(r"submitted_[\w-]+_[a-z2-7]{12}_g2", job.name)
     assert region.calls["submit"] == 1
+    assert region.calls["list"] <= 4  # the task has told its job, so that none is waited for
 
 
 def test_job_of_a_lost_worker_is_adopted(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:
@@ -67,3 +68,19 @@ def test_mapped_tasks_submit_one_job_each(region: ScnetEmulator, run_dag: Callab
     assert sorted(job.command for job in region.jobs) == ["sleep 3600", "sleep 3601", "sleep 3602"]
     assert len({job.name for job in region.jobs}) == 3
     assert not region.active_jobs
+    assert region.calls["list"] <= 4
+
+
+def test_jobs_that_no_xcom_tells_of_are_deleted(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:
+    """A submission that failed after its job exists, plain and mapped, in a task group; and one that went well."""
+    other = region.add_job(name="flow")
+    run = run_dag("submitted_untold")
+    assert run.tasks == {
+        "cases.submit": "failed",
+        "cases.one": "failed",
+        "told": "success",
+        "delete_jobs": "success",
+    }
+    assert len(region.jobs) == 5
+    assert region.active_jobs == [other]
+    assert len(run.returned["delete_jobs"]["deleted"]) == 4

@@ -1,0 +1,90 @@
+"""The tasks whose jobs a deletion has to account for: which they are, and what they have told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+NEVER_RAN = ("skipped", "upstream_failed", "removed")
+"""States of task instances that have surely submitted nothing."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Told:
+    """
+    What tasks have told of their jobs.
+
+    :param refs: what they pushed to XCom.
+    :param is_all: every one of their instances has pushed something, or never ran.
+    """
+
+    refs: list[Any]
+    is_all: bool
+
+
+def task_ids_of(submitted_by: Any, kind: type, conn_id: str) -> list[str]:
+    """
+    Return the ids of tasks, groups and all.
+
+    :param submitted_by: operators, mapped or not, what they return, or ids; one or several.
+    :param kind: class of operator that puts a task's tag into the names of its jobs.
+    :param conn_id: the Connection that will be used to find the jobs.
+    :raises ValueError: for anything else.
+    """
+    if submitted_by is None:
+        return []
+    several = submitted_by if isinstance(submitted_by, list | tuple | set) else [submitted_by]
+    return list(dict.fromkeys(_task_id_of(one, kind, conn_id) for one in several))
+
+
+def _task_id_of(one: Any, kind: type, conn_id: str) -> str:
+    if isinstance(one, str):
+        return one
+    operator = getattr(one, "operator", one)  # of an XComArg
+    task_id = getattr(operator, "task_id", None)
+    if not isinstance(task_id, str):
+        raise ValueError(f"submitted_by={one!r}: must be a task, what a task returns, a task id, or a list of these.")
+    made_of = getattr(operator, "operator_class", type(operator))  # of a mapped one
+    if isinstance(made_of, type) and not issubclass(made_of, kind):
+        raise ValueError(
+            f"submitted_by: task {task_id!r} is a {made_of.__name__}. Only jobs of {kind.__name__} carry their task in "
+            f"their names; hand over what {task_id!r} returns as jobs=..."
+        )
+    theirs = getattr(operator, "partial_kwargs", {}).get("scnet_conn_id") or getattr(operator, "scnet_conn_id", conn_id)
+    if theirs != conn_id:
+        raise ValueError(
+            f"submitted_by: task {task_id!r} submits with scnet_conn_id={theirs!r}, this task looks with {conn_id!r}. "
+            f"Give each Connection a task of its own."
+        )
+    return task_id
+
+
+def ask(context: Context, task_ids: Sequence[str], *, logger: Any = log) -> Told:
+    """
+    Ask Airflow what tasks of this run have told. That Airflow does not answer means that they have not told all.
+
+    :param task_ids: the tasks.
+    """
+    try:
+        refs = [ref for ref in context["ti"].xcom_pull(task_ids=list(task_ids), key="job") or [] if ref]
+        return Told(refs, len(refs) == _count_that_ran(context, task_ids))
+    except Exception as error:
+        logger.warning("Airflow does not say what %s told (%s).", ", ".join(task_ids), type(error).__name__)
+        return Told([], is_all=False)
+
+
+def _count_that_ran(context: Context, task_ids: Sequence[str]) -> int:
+    ti: Any = context["ti"]
+    if hasattr(ti, "get_ti_count"):
+        where = {"dag_id": ti.dag_id, "task_ids": list(task_ids), "run_ids": [ti.run_id]}
+        return int(ti.get_ti_count(**where)) - int(ti.get_ti_count(**where, states=list(NEVER_RAN)))
+    run: Any = context["dag_run"]  # Airflow 2
+    states = [str(one.state) for one in run.get_task_instances() if one.task_id in task_ids]
+    return sum(state not in NEVER_RAN for state in states)

@@ -1,0 +1,149 @@
+"""A teardown finds what no XCom tells of, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_scnet.exceptions import ScnetJobsNotDeletedError, ScnetPermissionError, ScnetTransientError
+from airflow_provider_scnet.jobs.naming import JobTag
+from airflow_provider_scnet.jobs.options import DeleteOptions
+from airflow_provider_scnet.jobs.parsing import parse_jobs
+from airflow_provider_scnet.jobs.report import DeletionReport
+from airflow_provider_scnet.jobs.sweep import Sought, Sweep
+from airflow_provider_scnet.testing import ScnetEmulator
+from airflow_provider_scnet.testing.job import Job
+from tests.conftest import SECOND_SCHEDULER, client_of
+
+TASK = JobTag.of(dag_id="flow", run_id="manual", task_id="submit", map_index=-1, generation=0)
+TOLD, NOT_TOLD = True, False
+
+
+@pytest.fixture
+def sweep(scnet: ScnetEmulator) -> Callable[..., DeletionReport]:
+    def run(*known: Any, all_told: bool = TOLD, **options: Any) -> DeletionReport:
+        refs = parse_jobs([getattr(job, "ref", job) for job in known])
+        sought = Sought({TASK.task}, scnet.user, all_told)
+        return Sweep(client_of(scnet), refs, sought, DeleteOptions(**options)).run()
+
+    return run
+
+
+SweepIt = Callable[..., DeletionReport]
+
+
+@pytest.fixture
+def elapsed(scnet: ScnetEmulator) -> Callable[[], float]:
+    started = scnet.clock.now()
+    return lambda: scnet.clock.now() - started
+
+
+def tagged(scnet: ScnetEmulator, map_index: int = -1, generation: int = 0, **parts: Any) -> Job:
+    return scnet.add_job(name=JobTag(TASK.task, map_index, generation).name("flow"), **parts)
+
+
+def test_job_that_no_xcom_tells_of(scnet: ScnetEmulator, sweep: SweepIt, elapsed: Callable[[], float]) -> None:
+    job = tagged(scnet)
+    assert sweep().deleted == [job.ref]
+    assert elapsed() < 5
+
+
+def test_job_that_is_known_costs_one_search_more(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    job = tagged(scnet)
+    assert sweep(job).deleted == [job.ref]
+    assert sum(scnet.calls.values()) <= 6
+
+
+def test_nothing_was_submitted(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    assert sweep() == DeletionReport()
+    assert scnet.calls == {"clusters": 1, "list": 2}  # one list for each scheduler
+
+
+def test_all_map_indexes_and_generations(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    jobs = [tagged(scnet, map_index, generation) for map_index in (-1, 0, 7) for generation in (0, 3)]
+    jobs.append(tagged(scnet, scheduler_id=SECOND_SCHEDULER))
+    assert sorted(sweep().deleted) == sorted(job.ref for job in jobs)
+    assert not scnet.active_jobs
+
+
+def test_array(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    for member in (1, 2, 3):
+        tagged(scnet, job_id=f"500_{member}")
+    assert [ref.job_id for ref in sweep().deleted] == ["500"]
+    assert not scnet.active_jobs
+
+
+def test_nothing_else_is_touched(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    others = [
+        scnet.add_job(name=JobTag.of(**{**parts, "map_index": -1, "generation": 0}).name("flow"))
+        for parts in (
+            {"dag_id": "flow", "run_id": "other", "task_id": "submit"},
+            {"dag_id": "flow", "run_id": "manual", "task_id": "other"},
+            {"dag_id": "other", "run_id": "manual", "task_id": "submit"},
+        )
+    ]
+    others += [scnet.add_job(name="flow"), scnet.add_job(name=f"flow_{TASK.task}"), tagged(scnet, user="colleague")]
+    sweep(all_told=NOT_TOLD)
+    assert scnet.active_jobs == others
+    assert not scnet.calls["delete"]
+
+
+def test_task_that_did_not_tell_is_waited_for(
+    scnet: ScnetEmulator, sweep: SweepIt, elapsed: Callable[[], float]
+) -> None:
+    scnet.submit_lag = 60
+    late = tagged(scnet)
+    assert sweep(all_told=NOT_TOLD).deleted == [late.ref]
+    assert 90 <= elapsed() < 100
+
+
+def test_job_that_shows_up_beside_one_that_does_not_end(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    stubborn = tagged(scnet, 0)
+    scnet.submit_lag, stubborn.ignores_delete = 40, True
+    scnet.clock.advance(41)
+    late = tagged(scnet, 1)
+    with pytest.raises(ScnetJobsNotDeletedError, match=stubborn.ref) as failure:
+        sweep(stubborn, all_told=NOT_TOLD, timeout=120)
+    assert not late.active
+    assert late.ref not in str(failure.value)
+
+
+def test_all_that_is_left_is_named_at_once(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    first, second = tagged(scnet, 0), tagged(scnet, 1)
+    first.ignores_delete = second.ignores_delete = True
+    with pytest.raises(ScnetJobsNotDeletedError, match="2 of 2 jobs"):
+        sweep(first, timeout=20)
+
+
+def test_timeout_below_absent_for(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    with pytest.raises(ScnetJobsNotDeletedError, match="timeout=30 is less than absent_for=90"):
+        sweep(all_told=NOT_TOLD, timeout=30)
+
+
+def test_list_that_cannot_be_read_is_no_proof(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    scnet.fail("list", status=503, times=None)
+    with pytest.raises(ScnetTransientError, match="503"):
+        sweep(timeout=20)
+
+
+def test_cut_list_is_no_proof(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    for _ in range(20):
+        scnet.add_job()
+    tagged(scnet)
+    scnet.list_cap = 10
+    with pytest.raises(ScnetJobsNotDeletedError, match="lists were not complete"):
+        sweep(timeout=20)
+
+
+def test_list_that_fails_for_a_while(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    scnet.fail("list", status=503, times=9)
+    job = tagged(scnet)
+    assert sweep().deleted == [job.ref]
+
+
+def test_list_that_is_refused(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    scnet.fail("list", code="10009", times=None)
+    with pytest.raises(ScnetPermissionError):
+        sweep()
