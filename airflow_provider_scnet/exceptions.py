@@ -239,7 +239,7 @@ _SUBMIT_LIMIT = re.compile(r"\b(QOS|Assoc)[A-Za-z]*Submit[A-Za-z]*Limit\b", re.I
 """How schedulers spell that somebody has too many jobs waiting and running; it stands in the text of 815007."""
 _QUEUE_FULL = ErrorCode(
     "815007",
-    "作业提交失败(提交数已达上限)",
+    "作业提交失败(调度系统sbatch失败)",
     "too many jobs are submitted already",
     "Passes when other jobs have ended: give the task more retries and a longer retry_delay, or a pool of so many "
     "slots.",

@@ -7,7 +7,7 @@ as soon as one case is good enough; the teardown stops whatever still runs then,
 **What to change.** `QUEUE`, `WORK_DIR` and `MACH_NUMBERS`, the command in `submit`, and what `pick_best` and `publish`
 do.
 
-**What it costs.** One core for each case until the best one is found, two hours at most (`GAP_WALL_TIME`), and about
+**What it costs.** One core for each case until the best one is found, two hours at most (`walltime`), and about
 four requests for each case.
 """
 
@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from airflow.providers.common.compat.sdk import DAG, setup, task
+from airflow.providers.common.compat.sdk import DAG, task
 
-from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator
+from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
 
 # Change these: a queue you may use, an existing directory of yours on the cluster, and the cases to run.
 QUEUE = "debug"
@@ -32,48 +32,37 @@ with DAG(
     doc_md=__doc__,
     tags=["scnet"],
 ):
-
-    @setup
-    @task
-    def submit(mach: float) -> str:
-        """Submit one case and return at once: a setup that fails is not torn down, so it must not wait for the job."""
-        from airflow_provider_scnet.hooks.scnet import ScnetHook
-
-        hook = ScnetHook()
-        return hook.client.submit_job(
-            hook.scheduler_id,
-            {
-                "GAP_JOB_NAME": f"mach_{mach}",
-                "GAP_CMD_FILE": "sleep 3600",  # Change this: the command that runs your solver for this case.
-                "GAP_QUEUE": QUEUE,
-                "GAP_NNODE": "1",
-                "GAP_NODE_STRING": "",
-                "GAP_PPN": "1",
-                "GAP_WALL_TIME": "02:00:00",
-                "GAP_WORK_DIR": WORK_DIR,
-                "GAP_SUBMIT_TYPE": "cmd",
-                "GAP_APPNAME": "BASE",
-                "GAP_STD_OUT_FILE": f"{WORK_DIR}/{mach}.out.%j",
-                "GAP_STD_ERR_FILE": f"{WORK_DIR}/{mach}.err.%j",
-            },
-        )
+    # Each returns at once: a setup that fails is not torn down, so it must not wait for its job.
+    submit = ScnetSubmitJobOperator.partial(
+        task_id="submit",
+        job_queue=QUEUE,
+        work_dir=WORK_DIR,
+        walltime=timedelta(hours=2),
+        cores_per_node=1,
+        retries=2,  # A retry goes on with the job of the earlier try.
+        retry_delay=timedelta(minutes=1),
+    ).expand_kwargs(
+        [
+            {"job_name": f"mach_{mach}", "command": "sleep 3600"}  # Change this: your solver's command for this case.
+            for mach in MACH_NUMBERS
+        ]
+    )
 
     @task
-    def pick_best(job_ids: list[str]) -> str:
+    def pick_best(jobs: list[str]) -> str:
         """Change this: look at the results as they come and return the case to keep."""
-        return next(iter(job_ids))
+        return next(iter(jobs))
 
     @task
-    def publish(job_id: str) -> None:
+    def publish(job: str) -> None:
         """Change this: what to do with the best case. As a last task it lets a failed sweep turn the run red."""
 
-    jobs = submit.expand(mach=MACH_NUMBERS)
     delete_jobs = ScnetDeleteJobsOperator(
         task_id="delete_jobs",
-        jobs=jobs,
+        submitted_by=submit,  # Finds all jobs by their names, whether or not their references reached XCom.
         retries=2,  # Deleting twice does no harm, and each minute without a delete costs core-hours.
         retry_delay=timedelta(minutes=1),
     )
-    best = pick_best(jobs)
+    best = pick_best(submit.output)
     publish(best)
-    best >> delete_jobs.as_teardown(setups=jobs.operator, on_failure_fail_dagrun=True)
+    best >> delete_jobs.as_teardown(setups=submit, on_failure_fail_dagrun=True)

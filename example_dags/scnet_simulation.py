@@ -8,16 +8,16 @@ its last tasks. As it stands, the work fails and the run ends red, with its job 
 
 **What to change.** `QUEUE` and `WORK_DIR`, the command in `submit`, and what `check_residuals` and `publish` do.
 
-**What it costs.** One core for as long as the work takes, two hours at most (`GAP_WALL_TIME`), and about ten requests.
+**What it costs.** One core for as long as the work takes, two hours at most (`walltime`), and about ten requests.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from airflow.providers.common.compat.sdk import DAG, setup, task
+from airflow.providers.common.compat.sdk import DAG, task
 
-from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator
+from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
 
 # Change these: a queue you may use, and an existing directory of yours on the cluster.
 QUEUE = "debug"
@@ -31,47 +31,33 @@ with DAG(
     doc_md=__doc__,
     tags=["scnet"],
 ):
-
-    @setup
-    @task
-    def submit() -> str:
-        """Submit and return at once: a setup that fails is not torn down, so it must not wait for the job."""
-        from airflow_provider_scnet.hooks.scnet import ScnetHook
-
-        hook = ScnetHook()
-        return hook.client.submit_job(
-            hook.scheduler_id,
-            {
-                "GAP_JOB_NAME": "channel_flow",
-                "GAP_CMD_FILE": "sleep 3600",  # Change this: the command that runs your solver.
-                "GAP_QUEUE": QUEUE,
-                "GAP_NNODE": "1",
-                "GAP_NODE_STRING": "",
-                "GAP_PPN": "1",
-                "GAP_WALL_TIME": "02:00:00",
-                "GAP_WORK_DIR": WORK_DIR,
-                "GAP_SUBMIT_TYPE": "cmd",
-                "GAP_APPNAME": "BASE",
-                "GAP_STD_OUT_FILE": f"{WORK_DIR}/std.out.%j",
-                "GAP_STD_ERR_FILE": f"{WORK_DIR}/std.err.%j",
-            },
-        )
+    # It returns at once: a setup that fails is not torn down, so it must not wait for the job.
+    submit = ScnetSubmitJobOperator(
+        task_id="submit",
+        job_name="channel_flow",
+        command="sleep 3600",  # Change this: the command that runs your solver.
+        job_queue=QUEUE,
+        work_dir=WORK_DIR,
+        walltime=timedelta(hours=2),
+        cores_per_node=1,
+        retries=2,  # A retry goes on with the job of the earlier try.
+        retry_delay=timedelta(minutes=1),
+    )
 
     @task
-    def check_residuals(job_id: str) -> None:
+    def check_residuals(job: str) -> None:
         """Change this: the work that goes on while the simulation runs. Here it fails, to show what follows."""
-        raise RuntimeError(f"the residuals of job {job_id} diverge")
+        raise RuntimeError(f"the residuals of job {job} diverge")
 
     @task
     def publish() -> None:
         """Change this: what to do with the results of a simulation that went well."""
 
-    job = submit()
-    work = check_residuals(job)
     delete_jobs = ScnetDeleteJobsOperator(
         task_id="delete_jobs",
-        jobs=job,
+        submitted_by=submit,  # Finds the job by its name, whether or not its reference reached XCom.
         retries=2,  # Deleting twice does no harm, and each minute without a delete costs core-hours.
         retry_delay=timedelta(minutes=1),
     )
-    work >> [publish(), delete_jobs.as_teardown(setups=job.operator, on_failure_fail_dagrun=True)]
+    work = check_residuals(submit.output)
+    work >> [publish(), delete_jobs.as_teardown(setups=submit, on_failure_fail_dagrun=True)]
