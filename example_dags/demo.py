@@ -85,7 +85,7 @@ def _tell_of_jobs(scnet: ScnetEmulator) -> int:
     deletes = [request.form["strJobInfoMap"] for request in scnet.requests if request.call == "delete"]
     for job in scnet.jobs:
         sent = sum(job.ref in delete.split(";") for delete in deletes)
-        print(f"  job {job.job_id:<5} {job.name:<14} {job.state:<10} deletes sent: {sent}")
+        print(f"  job {job.job_id:<5} {job.name:<28} {job.state:<10} deletes sent: {sent}")
     if not scnet.jobs:
         print(f"\nNo job was submitted: see {LOG}")
         return 1

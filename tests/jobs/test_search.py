@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_scnet.api.states import Phase
+from airflow_provider_scnet.jobs.naming import JobTag
+from airflow_provider_scnet.jobs.outcome import Ending
+from airflow_provider_scnet.jobs.search import TaggedJob, find_listed, find_tagged
+from airflow_provider_scnet.testing import ScnetEmulator
+from airflow_provider_scnet.testing.job import Job
+from tests.conftest import SCHEDULER, SECOND_SCHEDULER, client_of
+
+TAG = JobTag.of(dag_id="flow", run_id="manual", task_id="submit", map_index=-1, generation=0)
+
+
+def add(scnet: ScnetEmulator, state: str = "RUNNING", **parts: Any) -> Job:
+    return scnet.add_job(state, name=TAG.name("flow"), **parts)
+
+
+def found(scnet: ScnetEmulator) -> dict[str, TaggedJob]:
+    since = datetime.fromtimestamp(scnet.clock.now(), UTC) - timedelta(days=1)
+    findings = find_tagged(client_of(scnet), SCHEDULER, scnet.user, {TAG.task}, since=since)
+    assert findings.are_complete
+    return {job.ref: job for job in findings.jobs}
+
+
+def listed(scnet: ScnetEmulator) -> list[str]:
+    return [job.ref for job in find_listed(client_of(scnet), SCHEDULER, scnet.user, {TAG.task}).jobs]
+
+
+@pytest.mark.parametrize("ago", [60, 3600])
+def test_ended_job_is_found_live_or_in_the_history(scnet: ScnetEmulator, ago: int) -> None:
+    job = add(scnet, "COMPLETED", ended_ago=ago)
+    assert found(scnet)[job.ref].tag == TAG
+    assert found(scnet)[job.ref].ending is Ending.COMPLETED
+    assert listed(scnet) == ([job.ref] if ago < 300 else [])
+
+
+def test_jobs_of_others_are_not_found(scnet: ScnetEmulator) -> None:
+    add(scnet, user="colleague")
+    add(scnet, scheduler_id=SECOND_SCHEDULER)
+    scnet.add_job(name="flow")
+    scnet.add_job(name=JobTag("a" * 12, -1, 0).name("flow"))
+    assert not found(scnet)
+    assert not listed(scnet)
+
+
+def test_array_is_one_job_and_as_good_as_its_worst_member(scnet: ScnetEmulator) -> None:
+    members = [add(scnet, "COMPLETED", job_id=f"500_{member}", ended_ago=3600) for member in (1, 2)]
+    ref = f"{SCHEDULER},{scnet.user}:500:"
+    assert found(scnet)[ref].ending is Ending.COMPLETED
+    add(scnet, "FAILED", job_id="500_3", ended_ago=3600)
+    assert found(scnet)[ref].ending is Ending.FAILED
+    add(scnet, job_id="500_4")
+    job = found(scnet)[ref]
+    assert (job.phase, job.is_running, job.ending, job.may_go_on) == (Phase.ACTIVE, True, None, True)
+    assert len(job.records) == len(members) + 2
+
+
+def test_history_tells_what_a_code_does_not(scnet: ScnetEmulator) -> None:
+    """Five minutes long, both lists show a job that has ended; live, a code says nothing of success."""
+    job = add(scnet, "FAILED", ended_ago=60)
+    assert found(scnet)[job.ref].ending is Ending.FAILED
+
+
+def test_what_goes_on_is_not_judged_by_an_earlier_run(scnet: ScnetEmulator) -> None:
+    scnet.requeue_after = 10
+    job = add(scnet, "PREEMPTED", ended_ago=30)
+    assert found(scnet)[job.ref].phase is Phase.ACTIVE
+
+
+def test_job_on_its_way_out(scnet: ScnetEmulator) -> None:
+    job = add(scnet)
+    assert not found(scnet)[job.ref].is_on_its_way_out
+    job.become("COMPLETING")
+    assert found(scnet)[job.ref].is_on_its_way_out
+
+
+@pytest.mark.parametrize("history", [True, False])
+def test_list_that_is_cut_is_not_complete(scnet: ScnetEmulator, history: bool) -> None:
+    for _ in range(20):
+        add(scnet)
+    scnet.list_cap = 10
+    client, since = client_of(scnet), datetime.now(UTC)
+    findings = (
+        find_tagged(client, SCHEDULER, scnet.user, {TAG.task}, since=since)
+        if history
+        else find_listed(client, SCHEDULER, scnet.user, {TAG.task})
+    )
+    assert not findings.are_complete
+
+
+def test_gateway_that_does_not_name_the_scheduler_proves_nothing(scnet: ScnetEmulator) -> None:
+    scnet.fail("clusters", code="0", data=[], times=None)
+    assert not find_listed(client_of(scnet), SCHEDULER, scnet.user, {TAG.task}).are_complete
