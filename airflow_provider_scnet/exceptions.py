@@ -129,6 +129,43 @@ class ScnetQueueFullError(ScnetTransientError):
     """The scheduler takes no more jobs of this user or account for now: it passes when others have ended."""
 
 
+class ScnetJobFailedError(ScnetError):
+    """
+    A job ended badly.
+
+    :param ref: the job; of several, the first one.
+    :param state: how SCNet calls its state.
+    :param reason: the scheduler's reason, if it gave one.
+    :param exit_code: ``rc:signal``, if SCNet told it.
+    """
+
+    def __init__(
+        self, message: str, *, ref: str = "", state: str = "", reason: str = "", exit_code: str = "", **kwargs: Any
+    ) -> None:
+        super().__init__(message, **kwargs)
+        self.ref, self.state, self.reason, self.exit_code = ref, state, reason, exit_code
+
+
+class ScnetJobTimeLimitError(ScnetJobFailedError):
+    """A job reached its wall time."""
+
+
+class ScnetJobOutOfMemoryError(ScnetJobFailedError):
+    """A job needed more memory than it had."""
+
+
+class ScnetJobNodeFailureError(ScnetJobFailedError):
+    """A node of a job failed."""
+
+
+class ScnetJobCancelledError(ScnetJobFailedError):
+    """A job was cancelled."""
+
+
+class ScnetJobPreemptedError(ScnetJobFailedError):
+    """A job had to make room for others."""
+
+
 class ScnetJobReferenceError(ScnetPermanentError, ValueError):
     """What was given as ``jobs`` is not a job reference; nothing was sent."""
 
@@ -290,3 +327,20 @@ def error_from_code(
     if issubclass(row.error_class, ScnetTransientError):
         details["retry_after"] = retry_after
     return row.error_class(message, remedy=row.remedy.format(address=field), **details)
+
+
+def final(kind: type[ScnetJobFailedError]) -> type[ScnetJobFailedError]:
+    """
+    Return the class of the same name whose errors Airflow does not retry: a job that has failed stays failed.
+
+    :param kind: what the class is a kind of, too.
+    """
+    return _FINAL[kind]
+
+
+def _as_final(kind: type[ScnetJobFailedError]) -> type[ScnetJobFailedError]:
+    return type(kind.__name__, (kind, AirflowFailException), {"__doc__": kind.__doc__, "__module__": __name__})
+
+
+_KINDS: list[type[ScnetJobFailedError]] = [ScnetJobFailedError, *ScnetJobFailedError.__subclasses__()]
+_FINAL = {kind: _as_final(kind) for kind in _KINDS}

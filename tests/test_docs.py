@@ -30,6 +30,7 @@ from airflow_provider_scnet.jobs.deletion import Deletion
 from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.parsing import parse_jobs
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
+from airflow_provider_scnet.sensors.scnet import ScnetJobSensor
 from airflow_provider_scnet.testing import Clock, ScnetEmulator, __main__
 from airflow_provider_scnet.testing.behaviour import Behaviour
 from benchmarks.budgets import BUDGETS
@@ -169,7 +170,8 @@ def test_every_named_module_exists(language: str) -> None:
 
 @both
 def test_every_parameter_has_its_row_and_default(language: str) -> None:
-    for operator, of_its_own in ((ScnetDeleteJobsOperator, "missing_ok"), (ScnetSubmitJobOperator, "walltime")):
+    operators = {"missing_ok": ScnetDeleteJobsOperator, "walltime": ScnetSubmitJobOperator, "fail_fast": ScnetJobSensor}
+    for of_its_own, operator in operators.items():
         expected = defaults_of(inspect.unwrap(operator.__init__))
         assert_defaults(by_name(table(language, of_its_own)), expected)
 

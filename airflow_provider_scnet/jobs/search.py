@@ -14,6 +14,7 @@ from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import Phase, least_finished
 from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.jobs.outcome import Ending, ending_of, worst
+from airflow_provider_scnet.jobs.sighting import latest
 
 GOES_ON = (Phase.ACTIVE, Phase.DOUBTFUL)
 _CLOCKS_DIFFER = timedelta(hours=1)
@@ -100,9 +101,8 @@ def find_tagged(
     live = _list_jobs(client, scheduler_id, user)
     until = datetime.fromtimestamp(client.patience.wall_clock(), UTC) + timedelta(days=1)
     past = client.list_history(scheduler_id, user=user, since=since - _CLOCKS_DIFFER, until=until)
-    records = [record for of_job in _by_id(live.records, past.records).values() for record in of_job]
     return Findings(
-        _tagged(records, scheduler_id, user, tasks),
+        _tagged(latest(live.records, past.records), scheduler_id, user, tasks),
         live.complete and past.complete and past.gateway == live.gateway,
     )
 
@@ -122,23 +122,3 @@ def _tagged(records: Iterable[JobRecord], scheduler_id: str, user: str, tasks: C
         if tag and tag.task in tasks and number:
             jobs[number[0], tag].append(record)
     return [TaggedJob(JobRef(scheduler_id, user, job_id), tag, tuple(of_job)) for (job_id, tag), of_job in jobs.items()]
-
-
-def _by_id(live: Iterable[JobRecord], past: Iterable[JobRecord]) -> dict[str, list[JobRecord]]:
-    """
-    What the history says of a job that is listed live may be about an earlier run of it. It counts only where the live
-    list does no more than to claim an end.
-    """
-    records: dict[str, list[JobRecord]] = defaultdict(list)
-    for record in live:
-        records[record.job_id].append(record)
-    going_on = {job_id for job_id, of_job in records.items() if any(not _is_claim(record) for record in of_job)}
-    ended: dict[str, list[JobRecord]] = defaultdict(list)
-    for record in past:
-        if record.job_id not in going_on:
-            ended[record.job_id].append(record)
-    return {**records, **ended}
-
-
-def _is_claim(record: JobRecord) -> bool:
-    return record.state.phase is Phase.CLAIMED

@@ -94,12 +94,17 @@ class Sightings:
                 is_one = (match["member"] or "").isdigit() and not match["rest"]
                 (self._members[record.job_id] if is_one else self._rests[match["array"]]).append(record)
 
-    def of(self, ref: JobRef) -> Sighting:
-        """Return what the list says of a job."""
+    def records_of(self, ref: JobRef) -> list[JobRecord]:
+        """Return the entries of the list that say something of a job."""
         entries = [record for record in self._candidates(ref) if concerns(record, ref)]
         if "_" in ref.job_id and any(record.job_id == ref.job_id for record in entries):
             # A member that is listed speaks for itself, not its array, which others are still part of.
-            entries = [record for record in entries if "_" in record.job_id]
+            return [record for record in entries if "_" in record.job_id]
+        return entries
+
+    def of(self, ref: JobRef) -> Sighting:
+        """Return what the list says of a job."""
+        entries = self.records_of(ref)
         if not entries:
             return Sighting()
         states = {record: _state(record, ref) for record in entries}
@@ -126,6 +131,22 @@ class Sightings:
         if _is_array(ref):
             return self._by_array.get(array, ())
         return [*self._members.get(ref.job_id, ()), *self._rests.get(array, ())]
+
+
+def latest(live: Iterable[JobRecord], past: Iterable[JobRecord]) -> list[JobRecord]:
+    """
+    Return what counts of a live list and the history. What the history says of a job that is listed live may be about
+    an earlier run of it: it counts only where the live list does no more than to claim an end.
+    """
+    records: dict[str, list[JobRecord]] = defaultdict(list)
+    for record in live:
+        records[record.job_id].append(record)
+    told = {job_id for job_id, of_job in records.items() if any(one.state.phase is not Phase.CLAIMED for one in of_job)}
+    ended: dict[str, list[JobRecord]] = defaultdict(list)
+    for record in past:
+        if record.job_id not in told:
+            ended[record.job_id].append(record)
+    return [record for of_job in {**records, **ended}.values() for record in of_job]
 
 
 def concerns(record: JobRecord, ref: JobRef) -> bool:

@@ -169,13 +169,14 @@ def test_template_fields_of_a_submission() -> None:
     assert "exclusive" not in ScnetSubmitJobOperator.template_fields
 
 
-def test_importing_the_operator_costs_little() -> None:
+def test_importing_operators_and_sensor_costs_little() -> None:
     code = (
         "import sys\n"
         "try:\n    import airflow.sdk\nexcept ImportError:\n    import airflow.models.baseoperator\n"
-        "import airflow.providers.common.compat.sdk as sdk\nsdk.BaseOperator, sdk.AirflowException\n"
+        "import airflow.providers.common.compat.sdk as sdk\n"
+        "sdk.BaseOperator, sdk.BaseSensorOperator, sdk.AirflowException\n"
         "before = set(sys.modules)\n"
-        "import airflow_provider_scnet.operators.scnet\n"
+        "import airflow_provider_scnet.operators.scnet, airflow_provider_scnet.sensors.scnet\n"
         "import json; print(json.dumps(sorted(set(sys.modules) - before)))\n"
     )
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout

@@ -1,0 +1,204 @@
+"""Wait for jobs to end, and tell how each did."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow_provider_scnet.api.gateway import ScnetClient
+from airflow_provider_scnet.api.records import JobRecord
+from airflow_provider_scnet.api.reference import JobRef
+from airflow_provider_scnet.api.states import Phase
+from airflow_provider_scnet.exceptions import (
+    ScnetJobCancelledError,
+    ScnetJobFailedError,
+    ScnetJobNodeFailureError,
+    ScnetJobOutOfMemoryError,
+    ScnetJobPreemptedError,
+    ScnetJobTimeLimitError,
+    final,
+)
+from airflow_provider_scnet.jobs.evidence import (
+    HISTORY_WINDOW,
+    SINGLE_READS,
+    group_by,
+    read_detail,
+    read_history,
+    read_list,
+)
+from airflow_provider_scnet.jobs.outcome import Ending, ending_of
+from airflow_provider_scnet.jobs.sighting import latest
+from airflow_provider_scnet.wording import quote
+
+RESTARTS_WITHIN = timedelta(seconds=90)
+"""A job that was interrupted may be started again; after so long it is not expected to be."""
+NO_OUTPUT = "0:53"
+NAMED_JOBS = 20
+_ERRORS: dict[Ending, type[ScnetJobFailedError]] = {
+    Ending.OUT_OF_MEMORY: ScnetJobOutOfMemoryError,
+    Ending.TIME_LIMIT: ScnetJobTimeLimitError,
+    Ending.NODE_FAILURE: ScnetJobNodeFailureError,
+    Ending.PREEMPTED: ScnetJobPreemptedError,
+    Ending.FAILED: ScnetJobFailedError,
+    Ending.CANCELLED: ScnetJobCancelledError,
+}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    How a job ended.
+
+    :param record: the last that SCNet said of it; of an array, of the member that ended worst.
+    """
+
+    ref: JobRef
+    ending: Ending
+    record: JobRecord
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it did what it was to do, as far as the scheduler knows."""
+        return self.ending is Ending.COMPLETED
+
+    def __str__(self) -> str:
+        record = self.record
+        member = f", member {record.job_id}" if record.job_id != self.ref.job_id else ""
+        reason = "" if record.reason in ("", "None") else f", reason {quote(record.reason, 80)}"
+        exit_code = f", exit code {quote(record.exit_code, 20)}" if record.exit_code else ""
+        return f"{self.ref}{member}  {self.ending.value} ({record.state}{reason}{exit_code})"
+
+
+class Watch:
+    """
+    Watch jobs until all have ended. What was seen to have ended is not looked for again.
+
+    :param client: how to talk to the region's gateways.
+    :param refs: the jobs, each once.
+    :param logger: where to tell what happens.
+    """
+
+    def __init__(self, client: ScnetClient, refs: Iterable[JobRef], *, logger: Any = log) -> None:
+        self._client = client
+        self._refs = list(dict.fromkeys(refs))
+        self._log = logger
+        self._outcomes: dict[JobRef, Outcome] = {}
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """How those ended that have, in the order the jobs were given."""
+        return [self._outcomes[ref] for ref in self._refs if ref in self._outcomes]
+
+    @property
+    def open(self) -> list[JobRef]:
+        """The jobs that are not known to have ended."""
+        return [ref for ref in self._refs if ref not in self._outcomes]
+
+    def look(self) -> None:
+        """
+        Look at the jobs that are open, once. Requests grow with pages, not with jobs.
+
+        :raises ScnetError: if SCNet does not answer.
+        """
+        for of_scheduler in group_by(self.open, "scheduler_id").values():
+            for refs in group_by(of_scheduler, "user").values():
+                self._look_at(refs)
+
+    def _look_at(self, refs: Sequence[JobRef]) -> None:
+        """Jobs of one user in one scheduler."""
+        evidence = read_list(self._client, refs[0].scheduler_id, user=refs[0].user)
+        live = {ref: evidence.sightings.records_of(ref) for ref in refs}
+        self._ask_for_words(live)
+        past = self._read_history({ref: records for ref, records in live.items() if not _tells(ref, records)})
+        for ref, records in live.items():
+            known = latest(records, past.get(ref, []))
+            if _is_array(ref, known) and not evidence.read.is_complete:
+                continue  # members that go on may be hidden
+            self._judge(ref, known)
+
+    def _ask_for_words(self, live: dict[JobRef, list[JobRecord]]) -> None:
+        """A live code says nothing about success; the job's own detail may have the scheduler's word."""
+        doubtful = [ref for ref, records in live.items() if [r.state.phase for r in records] in _IN_DOUBT]
+        for ref in doubtful[:SINGLE_READS]:
+            detail = read_detail(self._client, ref, live[ref][0].scheduler_name)
+            if detail.record and detail.is_ours and detail.record.word:
+                live[ref] = [detail.record]
+
+    def _read_history(self, live: dict[JobRef, list[JobRecord]]) -> dict[JobRef, list[JobRecord]]:
+        """Asked for an array, SCNet may not name its members, so that an array is looked for by pages."""
+        found: dict[JobRef, list[JobRecord]] = {}
+        single = [ref for ref, records in live.items() if not _is_array(ref, records)]
+        for by_pages in (False, True):
+            refs = [ref for ref in live if not found.get(ref)] if by_pages else single
+            if refs:
+                past = read_history(self._client, refs, window=HISTORY_WINDOW, by_pages=by_pages).sightings
+                found |= {ref: past.records_of(ref) for ref in refs}
+        return found
+
+    def _judge(self, ref: JobRef, records: list[JobRecord]) -> None:
+        now = datetime.fromtimestamp(self._client.patience.wall_clock(), UTC)
+        endings = [ending_of(record) for record in records]
+        if not records:
+            self._log.info("SCNet does not know job %s: neither listed nor in the history of the last 30 days.", ref)
+        if not records or None in endings or any(_may_be_started_again(record, now) for record in records):
+            return
+        ending, record = min(zip(endings, records, strict=True), key=lambda one: list(Ending).index(one[0] or _BEST))
+        self._outcomes[ref] = outcome = Outcome(ref, ending or _BEST, record)
+        self._log.info("Job %s.", outcome)
+
+
+_IN_DOUBT = ([Phase.CLAIMED], [Phase.DOUBTFUL])
+_BEST = Ending.COMPLETED
+
+
+def _is_array(ref: JobRef, records: Iterable[JobRecord]) -> bool:
+    return any(record.job_id != ref.job_id for record in records)
+
+
+def _tells(ref: JobRef, records: Sequence[JobRecord]) -> bool:
+    """Whether the live list tells all: that a job goes on, or how it ended. Of an array it may show a part."""
+    if any(record.state.phase in (Phase.ACTIVE, Phase.DOUBTFUL) for record in records):
+        return True
+    return bool(records) and not _is_array(ref, records) and None not in map(ending_of, records)
+
+
+def _may_be_started_again(record: JobRecord, now: datetime) -> bool:
+    if record.state.phase is not Phase.INTERRUPTED:
+        return False
+    if record.ended_at is None:
+        return not record.past
+    return now - record.ended_at < RESTARTS_WITHIN
+
+
+def error_of(outcomes: Sequence[Outcome], *, is_final: bool) -> ScnetJobFailedError:
+    """
+    Make the error for jobs that ended badly, in the class that says how if they did so alike.
+
+    :param outcomes: of one or more such jobs.
+    :param is_final: whether a retry of the task would find the same jobs.
+    """
+    kinds = {_ERRORS[outcome.ending] for outcome in outcomes}
+    kind = kinds.pop() if len(kinds) == 1 else ScnetJobFailedError
+    first = outcomes[0]
+    remedy = ""
+    if any(outcome.record.exit_code == NO_OUTPUT for outcome in outcomes):
+        remedy = f"Exit code {NO_OUTPUT} without a log: the output path could not be opened. Does work_dir exist?"
+    if len(outcomes) == 1:
+        message = f"Job {first}."
+    else:
+        more = len(outcomes) - NAMED_JOBS
+        lines = [f"{len(outcomes)} jobs ended badly:", *(f"  {outcome}" for outcome in outcomes[:NAMED_JOBS])]
+        message = "\n".join([*lines, *([f"  and {more} more"] if more > 0 else [])])
+    return (final(kind) if is_final else kind)(
+        message,
+        remedy=remedy,
+        ref=str(first.ref),
+        state=str(first.record.state),
+        reason=first.record.reason,
+        exit_code=first.record.exit_code,
+    )

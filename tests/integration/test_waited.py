@@ -1,0 +1,38 @@
+"""A sensor is green only when the job has done what it was to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from airflow_provider_scnet.testing import ScnetEmulator
+from tests.integration.conftest import Run
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def region(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScnetEmulator]:
+    with ScnetEmulator() as scnet:
+        monkeypatch.setenv("AIRFLOW_CONN_SCNET_DEFAULT", scnet.connection())
+        yield scnet
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "state", "job_state"),
+    [
+        ("waited_poke", "success", "COMPLETED"),
+        ("waited_reschedule", "success", "COMPLETED"),
+        ("waited_failed", "failed", "FAILED"),
+        ("waited_soft", "skipped", "FAILED"),
+        ("waited_too_long", "failed", "CANCELLED"),
+    ],
+)
+def test_simulation_is_waited_for(
+    region: ScnetEmulator, run_dag: Callable[..., Run], dag_id: str, state: str, job_state: str
+) -> None:
+    run = run_dag(dag_id)
+    assert (run.tasks["submit"], run.tasks["wait"], run.tasks["delete_jobs"]) == ("success", state, "success")
+    assert [job.state for job in region.jobs] == [job_state]
+    assert run.tries["wait"] == 1  # a job that has failed stays failed

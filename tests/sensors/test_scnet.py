@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+
+from airflow_provider_scnet.exceptions import (
+    ScnetJobFailedError,
+    ScnetJobReferenceError,
+    ScnetJobTimeLimitError,
+    ScnetPermissionError,
+)
+from airflow_provider_scnet.sensors.scnet import ScnetJobSensor
+from airflow_provider_scnet.testing import ScnetEmulator
+
+
+def sensor(jobs: Any, **options: Any) -> ScnetJobSensor:
+    return ScnetJobSensor(task_id="wait", jobs=getattr(jobs, "ref", jobs), **options)
+
+
+def test_success_is_waited_for(scnet_default: ScnetEmulator) -> None:
+    job = scnet_default.add_job()
+    waiting = sensor(job)
+    assert not waiting.poke({})
+    job.become("COMPLETED")
+    assert waiting.poke({})
+
+
+@pytest.mark.parametrize("soft_fail", [False, True])
+def test_bad_end_is_final(scnet_default: ScnetEmulator, soft_fail: bool) -> None:
+    job = scnet_default.add_job("TIMEOUT", ended_ago=10)
+    with pytest.raises(ScnetJobTimeLimitError if not soft_fail else AirflowSkipException) as failure:
+        sensor(job, soft_fail=soft_fail).execute({})
+    assert soft_fail or isinstance(failure.value, AirflowFailException)
+
+
+def test_one_fails_fast(scnet_default: ScnetEmulator) -> None:
+    jobs = [scnet_default.add_job("FAILED", ended_ago=10), scnet_default.add_job()]
+    with pytest.raises(ScnetJobFailedError, match=jobs[0].ref):
+        sensor([job.ref for job in jobs]).poke({})
+
+
+def test_all_are_waited_for_and_named(scnet_default: ScnetEmulator) -> None:
+    jobs = [scnet_default.add_job("FAILED", ended_ago=10), scnet_default.add_job(), scnet_default.add_job()]
+    waiting = sensor([job.ref for job in jobs], fail_fast=False)
+    assert not waiting.poke({})
+    jobs[1].become("TIMEOUT")
+    jobs[2].become("COMPLETED")
+    with pytest.raises(ScnetJobFailedError, match="2 jobs ended badly") as failure:
+        waiting.poke({})
+    assert jobs[1].ref in str(failure.value)
+    assert jobs[2].ref not in str(failure.value)
+
+
+def test_plain_ids(scnet_default: ScnetEmulator) -> None:
+    job = scnet_default.add_job("COMPLETED", ended_ago=10)
+    assert sensor(job.job_id, scheduler_id=job.scheduler_id, user=job.user).poke({})
+
+
+def test_look_that_fails_for_now_is_no_verdict(scnet_default: ScnetEmulator) -> None:
+    scnet_default.fail("list", code="10012")
+    waiting = sensor(scnet_default.add_job("COMPLETED", ended_ago=10), scnet_conn_id="scnet_default")
+    assert waiting.poke({})  # a read is tried more than once
+
+
+def test_look_that_is_refused(scnet_default: ScnetEmulator) -> None:
+    scnet_default.fail("list", code="10009", times=None)
+    with pytest.raises(ScnetPermissionError):
+        sensor(scnet_default.add_job()).poke({})
+
+
+@pytest.mark.parametrize("nothing", [None, "", "None", []])
+def test_nothing_to_wait_for_is_no_success(scnet_default: ScnetEmulator, nothing: Any) -> None:
+    with pytest.raises(ScnetJobReferenceError, match="no job to wait for"):
+        sensor(nothing).poke({})
