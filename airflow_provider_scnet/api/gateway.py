@@ -17,7 +17,13 @@ from airflow_provider_scnet.api.records import JOB_ID, JobRecord, beijing_time
 from airflow_provider_scnet.api.reference import JobRef, check_scheduler_id, to_wire
 from airflow_provider_scnet.api.tokens import Token
 from airflow_provider_scnet.api.transport import Transport
-from airflow_provider_scnet.exceptions import LOOK_FIRST, ScnetError, ScnetSubmitRejectedError, ScnetTransientError
+from airflow_provider_scnet.exceptions import (
+    LOOK_FIRST,
+    ScnetError,
+    ScnetRequestError,
+    ScnetSubmitRejectedError,
+    ScnetTransientError,
+)
 from airflow_provider_scnet.wording import quote, sentences
 
 PAGE_SIZE = 100
@@ -130,6 +136,23 @@ class ScnetClient:
             known = self.list_schedulers()
             self._schedulers[self.base_url] = known
         return known
+
+    def all_schedulers(self) -> set[str]:
+        """
+        Return the schedulers that any of the gateways names; each is asked, unless it is known.
+
+        :raises ScnetError: if none of them answers.
+        """
+        error: ScnetError | None = None
+        for gateway in list(self._gateways):
+            try:
+                self.known_schedulers()
+            except ScnetTransientError as failure:
+                error = failure
+            self._leave(gateway)
+        if error and not self._schedulers:
+            raise error
+        return {scheduler_id for names in self._schedulers.values() for scheduler_id in names}
 
     def find_scheduler(self, scheduler_id: str) -> dict[str, str]:
         """
@@ -255,15 +278,17 @@ class ScnetClient:
         path = "/apptemplates/BASIC/BASE/job"
         job_info = {name: "" if value is None else str(value) for name, value in parameters.items()}
         body = {"strJobManagerID": int(check_scheduler_id(scheduler_id)), "mapAppJobInfo": job_info}
+        self.turn_to(scheduler_id)
         try:
-            data = self._call("POST", path, json=body)
+            data = self._post_where_it_is_known(scheduler_id, path, body)
         except ScnetTransientError as error:
             if error.answered or isinstance(error, NeverSentError):
                 raise
             raise error.advise(sentences(LOOK_FIRST, error.remedy)) from None
-        except ScnetSubmitRejectedError as error:
+        except (ScnetSubmitRejectedError, ScnetRequestError) as error:
             sent = ", ".join(f"{name}={quote(text, 60)}" for name, text in job_info.items() if name != COMMAND)
-            raise error.advise(sentences(error.remedy, f"Sent: {sent}.")) from None
+            remedy = error.remedy if error.code != REFUSED_PARAMETER else "Check scheduler, queue, paths and numbers."
+            raise error.advise(sentences(remedy, f"Sent: {sent}.")) from None
         job_id = str(data).strip()
         if not re.fullmatch(r"[0-9]+(_[0-9]+)?", job_id):
             raise ScnetError(
@@ -272,6 +297,18 @@ class ScnetClient:
                 data=data,
             )
         return job_id
+
+    def _post_where_it_is_known(self, scheduler_id: str, path: str, body: Mapping[str, Any]) -> Any:
+        """A gateway that does not know the scheduler refuses what another one may take; a refusal has no effect."""
+        gateway = self.base_url
+        try:
+            return self._call("POST", path, json=body)
+        except ScnetRequestError as error:
+            if error.code != REFUSED_PARAMETER or len(self._gateways) == 1:
+                raise
+            if scheduler_id not in self.find_scheduler(scheduler_id) or self.base_url == gateway:
+                raise
+        return self._call("POST", path, json=body)
 
     def _listing(
         self,

@@ -82,6 +82,15 @@ class ScnetHook(BaseHook):
         """
         return self._region.user
 
+    @cached_property
+    def submitting_user(self) -> str:
+        """
+        The cluster user that new jobs belong to: the token's, whatever the Connection says; else :attr:`user`.
+
+        :raises ScnetCredentialError: if nothing says it.
+        """
+        return self.client.own_user() or self.user
+
     def parse_jobs(self, jobs: Any, *, scheduler_id: str | None = None, user: str | None = None) -> list[JobRef]:
         """
         Turn whatever a DAG hands over into references; plain ids are completed from the Connection.
@@ -147,7 +156,7 @@ class ScnetHook(BaseHook):
         if isinstance(specification, Mapping):
             specification = JobSpecification(**specification)
         members = specification.as_members(name or "airflow")
-        user = self.user
+        user = self.submitting_user
         return JobRef(self.scheduler_id, user, self.client.submit_job(self.scheduler_id, members))
 
     def get_job_states(self, jobs: Any) -> dict[JobRef, JobState]:

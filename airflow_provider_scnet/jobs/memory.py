@@ -20,10 +20,12 @@ class Memory:
 
     :param sent_at: when a submission was about to be sent last, in seconds since the epoch; ``None`` if none was.
     :param ref: what came of it; ``None`` if that is not known.
+    :param is_killed: a delete of it was sent because the task was told to stop.
     """
 
     sent_at: float | None
-    ref: JobRef | None
+    ref: JobRef | None = None
+    is_killed: bool = False
 
 
 class Notebook:
@@ -47,30 +49,36 @@ class Notebook:
         if not isinstance(noted, dict) or JobTag.read(str(noted.get("name"))) != JobTag.read(self._name):
             return None
         sent_at = noted.get("sent_at")
-        return Memory(float(sent_at) if isinstance(sent_at, int | float) else None, _ref(noted.get("ref")))
+        return Memory(
+            float(sent_at) if isinstance(sent_at, int | float) else None,
+            _ref(noted.get("ref")),
+            is_killed=noted.get("is_killed") is True,
+        )
 
-    def note_begun(self) -> None:
-        """Take down that nothing of this generation was sent yet, and that nothing of another one is left."""
-        self._write(None, None)
-
-    def note_sent(self, moment: float) -> None:
+    def note_before(self, memory: Memory) -> None:
         """
-        Take down that a submission is about to be sent; whatever the store raises keeps it from being sent.
+        Take down what is to be known before anything is sent; whatever the store raises keeps it from being sent.
 
-        :param moment: in seconds since the epoch.
+        :param memory: nothing sent yet, or about to be.
         """
-        self._write(moment, None)
+        self._write(memory)
 
-    def note_submitted(self, moment: float, ref: JobRef) -> None:
-        """Take down what came of it. The job is there: that this cannot be written is no reason to fail."""
+    def note_after(self, memory: Memory) -> None:
+        """
+        Take down what has happened, which nothing can undo: that it cannot be written is no reason to fail.
+
+        :param memory: what came of it.
+        """
         try:
-            self._write(moment, ref)
+            self._write(memory)
         except Exception as error:
-            self._log.warning("Could not note job %s in Airflow's state store (%s).", ref, type(error).__name__)
+            what = f"job {memory.ref}" if memory.ref else "what came of the submission"
+            self._log.warning("Could not note %s in Airflow's state store (%s).", what, type(error).__name__)
 
-    def _write(self, sent_at: float | None, ref: JobRef | None) -> None:
+    def _write(self, memory: Memory) -> None:
         if self._store is not None:
-            self._store.set(KEY, {"name": self._name, "sent_at": sent_at, "ref": str(ref or "")})
+            noted = {"sent_at": memory.sent_at, "ref": str(memory.ref or ""), "is_killed": memory.is_killed}
+            self._store.set(KEY, {"name": self._name, **noted})
 
 
 def _ref(noted: Any) -> JobRef | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from enum import Enum
 
 from airflow_provider_scnet.api.records import JobRecord
@@ -20,6 +21,8 @@ class Ending(Enum):
     COMPLETED = "completed"
 
 
+RESTARTS_WITHIN = timedelta(seconds=90)
+"""A job that was interrupted may be started again; so long after its end it is not expected to be."""
 _OF_WORD = {
     "COMPLETED": Ending.COMPLETED,
     "CANCELLED": Ending.CANCELLED,
@@ -66,3 +69,17 @@ def _ending_of_past_code(record: JobRecord) -> Ending | None:
     if record.status != _COMPLETED or record.accounting_code is None:
         return _OF_PAST_CODE.get(record.status)
     return Ending.FAILED if record.accounting_code else Ending.COMPLETED
+
+
+def may_be_started_again(record: JobRecord, now: datetime) -> bool:
+    """
+    Tell whether an end may be taken back by the scheduler.
+
+    :param record: of the job.
+    :param now: the present, with a time zone.
+    """
+    if record.state.phase is not Phase.INTERRUPTED:
+        return False
+    if record.ended_at is None:
+        return not record.past
+    return now - record.ended_at < RESTARTS_WITHIN

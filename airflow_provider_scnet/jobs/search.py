@@ -12,8 +12,9 @@ from airflow_provider_scnet.api.gateway import JobListing, ScnetClient
 from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import Phase, least_finished
+from airflow_provider_scnet.exceptions import ScnetError, ScnetPermanentError
 from airflow_provider_scnet.jobs.naming import JobTag
-from airflow_provider_scnet.jobs.outcome import Ending, ending_of, worst
+from airflow_provider_scnet.jobs.outcome import Ending, ending_of, may_be_started_again, worst
 from airflow_provider_scnet.jobs.sighting import latest
 
 GOES_ON = (Phase.ACTIVE, Phase.DOUBTFUL)
@@ -37,10 +38,21 @@ class TaggedJob:
         """The least finished of what is said of it."""
         return least_finished(record.state.phase for record in self.records)
 
+    def may_go_on(self, now: datetime) -> bool:
+        """
+        Tell whether any of what is said of it is no end, or one that may be taken back.
+
+        :param now: the present, with a time zone.
+        """
+        return any(
+            may_be_started_again(record, now) if record.past else record.state.phase is not Phase.ENDED
+            for record in self.records
+        )
+
     @property
-    def may_go_on(self) -> bool:
-        """Whether any of what is said of it is no end, or one that may be taken back."""
-        return any(record.state.phase is not Phase.ENDED for record in self.records)
+    def is_just_ending(self) -> bool:
+        """Whether its end is under way, or only claimed: how it ended will be known before long."""
+        return self.is_on_its_way_out or self.phase is Phase.CLAIMED
 
     @property
     def is_running(self) -> bool:
@@ -71,40 +83,70 @@ class Findings:
     """
     What one search has found.
 
-    :param are_complete: nothing that is listed can be missing.
+    :param are_complete: nothing that is there can be missing.
+    :param live: all that the live list shows of the user, of whatever tasks.
+    :param trouble: why the history could not be read, if it was asked.
     """
 
     jobs: list[TaggedJob]
     are_complete: bool
+    live: list[JobRecord]
+    trouble: ScnetError | None = None
 
 
-def find_listed(client: ScnetClient, scheduler_id: str, user: str, tasks: Collection[str]) -> Findings:
+@dataclass(frozen=True)
+class Search:
     """
-    Find the jobs of tasks in the live list. Whether the service's own filter for names is exact is unknown, so that
-    names are compared here.
+    Find the jobs of tasks. Whether the service's own filter for names is exact is unknown, so that names are compared
+    here.
 
     :param user: the cluster user the jobs belong to.
     :param tasks: what stands for the tasks in the names.
     """
-    live = _list_jobs(client, scheduler_id, user)
-    return Findings(_tagged(live.records, scheduler_id, user, tasks), live.complete)
 
+    client: ScnetClient
+    scheduler_id: str
+    user: str
+    tasks: Collection[str]
 
-def find_tagged(
-    client: ScnetClient, scheduler_id: str, user: str, tasks: Collection[str], *, since: datetime
-) -> Findings:
-    """
-    Find the jobs of tasks in the live list and in the history, see :func:`find_listed`.
+    def listed(self) -> Findings:
+        """Search the live list."""
+        live = _list_jobs(self.client, self.scheduler_id, self.user)
+        return Findings(self._tagged(live.records), live.complete, live.records)
 
-    :param since: before which none of the jobs ended, with a time zone.
-    """
-    live = _list_jobs(client, scheduler_id, user)
-    until = datetime.fromtimestamp(client.patience.wall_clock(), UTC) + timedelta(days=1)
-    past = client.list_history(scheduler_id, user=user, since=since - _CLOCKS_DIFFER, until=until)
-    return Findings(
-        _tagged(latest(live.records, past.records), scheduler_id, user, tasks),
-        live.complete and past.complete and past.gateway == live.gateway,
-    )
+    def with_past(self, found: Findings, *, since: datetime) -> Findings:
+        """
+        Search the history, too. That it cannot be read takes nothing from what is listed; that it is refused for good
+        is no reason to wait for it.
+
+        :param found: in the live list.
+        :param since: before which none of the jobs ended, with a time zone.
+        """
+        until = datetime.fromtimestamp(self.client.patience.wall_clock(), UTC) + timedelta(days=1)
+        gateway = self.client.base_url
+        try:
+            past = self.client.list_history(
+                self.scheduler_id, user=self.user, since=since - _CLOCKS_DIFFER, until=until
+            )
+        except ScnetError as error:
+            is_final = isinstance(error, ScnetPermanentError)
+            return replace(found, are_complete=found.are_complete and is_final, trouble=error)
+        return replace(
+            found,
+            jobs=self._tagged(latest(found.live, past.records)),
+            are_complete=found.are_complete and past.complete and past.gateway == gateway,
+        )
+
+    def _tagged(self, records: Iterable[JobRecord]) -> list[TaggedJob]:
+        jobs: dict[tuple[str, JobTag], list[JobRecord]] = defaultdict(list)
+        for record in records:
+            tag, number = JobTag.read(record.name), re.match(r"\d+", record.job_id)
+            if tag and tag.task in self.tasks and number:
+                jobs[number[0], tag].append(record)
+        return [
+            TaggedJob(JobRef(self.scheduler_id, self.user, job_id), tag, tuple(of_job))
+            for (job_id, tag), of_job in jobs.items()
+        ]
 
 
 def _list_jobs(client: ScnetClient, scheduler_id: str, user: str) -> JobListing:
@@ -113,12 +155,3 @@ def _list_jobs(client: ScnetClient, scheduler_id: str, user: str) -> JobListing:
     gateway = client.base_url if scheduler_id in names else ""
     live = client.list_jobs(scheduler_id, user=user)
     return replace(live, complete=live.complete and live.gateway == gateway)
-
-
-def _tagged(records: Iterable[JobRecord], scheduler_id: str, user: str, tasks: Collection[str]) -> list[TaggedJob]:
-    jobs: dict[tuple[str, JobTag], list[JobRecord]] = defaultdict(list)
-    for record in records:
-        tag, number = JobTag.read(record.name), re.match(r"\d+", record.job_id)
-        if tag and tag.task in tasks and number:
-            jobs[number[0], tag].append(record)
-    return [TaggedJob(JobRef(scheduler_id, user, job_id), tag, tuple(of_job)) for (job_id, tag), of_job in jobs.items()]

@@ -144,12 +144,14 @@ def _written(name: str, value: Any) -> str:
 
 
 def _refuse(name: str, value: Any, remedy: str) -> ScnetJobSpecificationError:
-    return ScnetJobSpecificationError(f"{name}={shown(value)}: {remedy}")
+    """What a script holds is nobody's business."""
+    is_script = _WRITERS[name][0] in (_command, _lines)
+    return ScnetJobSpecificationError(f"{name}{'' if is_script else f'={shown(value)}'}: {remedy}")
 
 
 def _command(name: str, value: Any) -> str:
     text = _lines(name, value)
-    if text.startswith("#!"):
+    if text.lstrip().startswith("#!"):
         remedy = "leave out the `#!` line, SCNet puts the command into a bash script of its own; for another"
         raise _refuse(name, value, f"{remedy} language, start its interpreter (`python3 run.py`).")
     if re.search(r"^\s*#SBATCH", text, re.MULTILINE):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_scnet.api.answers import NeverSentError
@@ -21,11 +21,11 @@ from airflow_provider_scnet.exceptions import (
 )
 from airflow_provider_scnet.jobs.deletion import Deletion
 from airflow_provider_scnet.jobs.evidence import read_detail
-from airflow_provider_scnet.jobs.memory import Notebook
+from airflow_provider_scnet.jobs.memory import Memory, Notebook
 from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.outcome import Ending
-from airflow_provider_scnet.jobs.search import GOES_ON, TaggedJob, find_tagged
+from airflow_provider_scnet.jobs.search import GOES_ON, Findings, Search, TaggedJob
 from airflow_provider_scnet.wording import counted, quote, sentences
 
 SETTLING_TIME = 60.0
@@ -88,6 +88,7 @@ class Submission:
         self._patience = client.patience
         self._log = logger
         self._is_stopped = False
+        self._memory = Memory(sent_at=0.0 if is_retry else None)  # long ago, at an unknown time
 
     def stop(self) -> None:
         """
@@ -105,84 +106,120 @@ class Submission:
         :raises ScnetStoppedError: if the task is told to stop before anything is sent.
         :raises ScnetError: if the job is refused.
         """
-        settled_at = self._settled_at()
-        if settled_at is None:
+        if self._nothing_was_sent():
             return self._submit()
-        found = self._search(settled_at)
-        if found:
-            return self._adopt(found)
-        self._notebook.note_begun()
-        return self._submit()
+        found = self._search()
+        return self._adopt(found) if found else self._submit()
 
-    def _settled_at(self) -> float | None:
-        """From when on lists show whatever may have been sent; ``None`` if nothing was."""
-        memory = self._notebook.read()
-        if memory is None:
-            if self._is_retry:
-                return self._patience.now() + SETTLING_TIME
-            self._notebook.note_begun()
-            return None
-        if memory.sent_at is None:
-            return None
-        ago = max(0.0, self._patience.wall_clock() - memory.sent_at)
-        return self._patience.now() + max(0.0, SETTLING_TIME - ago)
+    def note_killed(self, ref: JobRef) -> None:
+        """
+        Take down that a delete of the job was sent: whatever old lists say, no later try goes on with it.
+
+        :param ref: the job.
+        """
+        self._notebook.note_after(Memory(self._patience.wall_clock(), ref, is_killed=True))
+
+    def _nothing_was_sent(self) -> bool:
+        known = self._notebook.read()
+        if known is None and not self._is_retry:
+            known = Memory(sent_at=None)
+            self._notebook.note_before(known)
+        self._memory = known or self._memory
+        return known is not None and known.sent_at is None
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
-    def _search(self, settled_at: float) -> TaggedJob | None:
-        """Look for the job until the lists must show it; whatever else of this task instance goes on is ended."""
+    def _search(self) -> TaggedJob | None:
+        """
+        Look for the job until lists that may lag must show it; whatever else of this task instance goes on is ended.
+        Only what is found may be believed at once: a single list may be empty by accident.
+        """
         self._log.info("Looking for a job %s that may have been submitted already.", quote(self._target.name))
-        given_up_at = settled_at + PATIENCE_WITH_LISTS
+        began = self._patience.now()
+        is_first = True
         while True:
             self._check()
-            began = self._patience.now()
-            jobs, is_complete = self._look(is_last=began >= given_up_at)
-            is_settled = began >= settled_at and is_complete
-            result = _result_of(jobs, self._target.tag)
-            if result or is_settled:
-                self._end([job for job in jobs if job is not result and job.may_go_on])
+            elapsed = self._patience.now() - began
+            has_settled, is_late = elapsed >= SETTLING_TIME, elapsed >= SETTLING_TIME + PATIENCE_WITH_LISTS
+            found = self._look(with_past=is_first or has_settled)
+            result = self._result_of(found.jobs)
+            is_proven = found.are_complete and (has_settled or self._has_seen_the_end(found.jobs))
+            if result or (is_proven and (is_late or not self._is_one_just_ending(found.jobs))):
+                self._end([job for job in found.jobs if job is not result and job.may_go_on(self._now())])
                 return result
-            self._end([job for job in jobs if job.tag != self._target.tag and job.may_go_on])
-            if began >= given_up_at:
-                raise ScnetTransientError(
-                    f"SCNet's lists did not tell within {given_up_at - settled_at + SETTLING_TIME:.0f} s whether job "
-                    f"{quote(self._target.name)} was submitted already, for they were not complete.",
-                    remedy="The next try looks first, before it submits.",
-                )
+            self._end([job for job in found.jobs if job.tag != self._target.tag and job.may_go_on(self._now())])
+            if is_late:
+                raise self._not_told(found, elapsed)
             self._patience.sleep(LOOK_EVERY)
+            is_first = False
 
-    def _look(self, *, is_last: bool) -> tuple[list[TaggedJob], bool]:
-        """A look that fails tells nothing; the last one may say why."""
+    def _look(self, *, with_past: bool) -> Findings:
+        """The history is read where the live list does not show the job, and not with each look. No read is a must."""
         target = self._target
+        search = Search(self._client, target.scheduler_id, target.user, {target.tag.task})
         try:
-            found = find_tagged(self._client, target.scheduler_id, target.user, {target.tag.task}, since=self._since)
-            jobs = [job for job in found.jobs if job.tag.is_of_same_instance(target.tag)]
-            return [self._with_word(job) for job in jobs], found.are_complete
-        except ScnetTransientError as error:
-            if is_last:
-                raise
-            self._log.warning("Could not look for job %s: %s", quote(target.name), error)
-            return [], False
+            found = self._of_this_instance(search.listed())
+        except ScnetPermanentError:
+            raise
+        except ScnetError as error:
+            found = Findings([], are_complete=False, live=[], trouble=error)
+        if with_past and not found.trouble and not self._result_of(found.jobs):
+            found = self._of_this_instance(search.with_past(found, since=self._since))
+        if found.trouble:
+            self._log.warning("Could not look for job %s: %s", quote(target.name), found.trouble)
+        return found
+
+    def _of_this_instance(self, found: Findings) -> Findings:
+        jobs = [self._with_word(job) for job in found.jobs if job.tag.is_of_same_instance(self._target.tag)]
+        return replace(found, jobs=jobs)
 
     def _with_word(self, job: TaggedJob) -> TaggedJob:
         """A live code may say nothing about success; the job's own detail may have the scheduler's word."""
         is_told = job.phase not in (Phase.CLAIMED, Phase.DOUBTFUL)
         if is_told or job.tag != self._target.tag or len(job.records) > 1:
             return job
-        detail = read_detail(self._client, job.ref, job.records[0].scheduler_name)
+        try:
+            detail = read_detail(self._client, job.ref, job.records[0].scheduler_name)
+        except ScnetError as error:
+            self._log.warning("Could not look at the detail of job %s: %s", job.ref, error)
+            return job
         if detail.record is None or not detail.is_ours or not detail.record.word:
             return job
         return TaggedJob(job.ref, job.tag, (detail.record,))
 
+    def _result_of(self, jobs: list[TaggedJob]) -> TaggedJob | None:
+        """The job that counts: one that goes on, rather running than waiting, rather old; or one that ended well."""
+        ours = [job for job in jobs if job.tag == self._target.tag and not self._was_killed(job)]
+        going_on = [job for job in ours if job.phase in GOES_ON and not job.is_on_its_way_out]
+        done = [job for job in ours if job.ending is Ending.COMPLETED]
+        return min(going_on or done, key=lambda job: (not job.is_running, job.age), default=None)
+
+    def _was_killed(self, job: TaggedJob) -> bool:
+        return self._memory.is_killed and job.ref == self._memory.ref
+
+    def _has_seen_the_end(self, jobs: list[TaggedJob]) -> bool:
+        """Whether the one job that is known to have been submitted is known to have ended."""
+        return any(job.ref == self._memory.ref and job.ending for job in jobs)
+
+    def _is_one_just_ending(self, jobs: list[TaggedJob]) -> bool:
+        return any(job.tag == self._target.tag and job.is_just_ending and not self._was_killed(job) for job in jobs)
+
+    def _not_told(self, found: Findings, elapsed: float) -> ScnetError:
+        return found.trouble or ScnetTransientError(
+            f"SCNet's lists did not tell within {elapsed:.0f} s whether job {quote(self._target.name)} was submitted "
+            f"already, for they were not complete.",
+            remedy="The next try looks first, before it submits.",
+        )
+
     def _adopt(self, job: TaggedJob) -> JobRef:
         self._log.info("Job %s (%s) is this task's: going on with it.", job.ref, job.records[0].state)
-        self._notebook.note_submitted(self._patience.wall_clock(), job.ref)
+        self._notebook.note_after(Memory(self._patience.wall_clock(), job.ref))
         return job.ref
 
     def _end(self, jobs: list[TaggedJob]) -> None:
         if not jobs:
             return
-        why = "earlier" if any(job.tag != self._target.tag for job in jobs) else "more than one"
+        why = "earlier" if any(job.tag != self._target.tag for job in jobs) else "not to go on with"
         self._log.warning(
             "Deleting %s of this task instance (%s): %s.",
             counted(len(jobs), "other job"),
@@ -191,23 +228,28 @@ class Submission:
         )
         Deletion(self._client, [job.ref for job in jobs], DeleteOptions(), logger=self._log).run()
 
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._patience.wall_clock(), UTC)
+
     # --- sending -----------------------------------------------------------------------------------------------------
 
     def _submit(self) -> JobRef:
+        target, before = self._target, self._memory
         self._check()
-        target = self._target
-        moment = self._patience.wall_clock()
-        self._notebook.note_sent(moment)
+        sent = Memory(self._patience.wall_clock())
+        self._notebook.note_before(sent)
+        self._memory = sent
+        self._check()  # writing may have taken long
         try:
             job_id = self._client.submit_job(target.scheduler_id, target.members)
         except ScnetError as error:
-            if not _may_have_worked(error):
-                self._notebook.note_begun()
-                raise
-            return self._look_for_answer(error)
+            if _may_have_worked(error):
+                return self._look_for_answer(error)
+            self._notebook.note_after(before)  # what was sent before and may still show up is not forgotten
+            raise
         ref = JobRef(target.scheduler_id, target.user, job_id)
         self._log.info("Submitted job %s as %s.", ref, quote(target.name))
-        self._notebook.note_submitted(moment, ref)
+        self._notebook.note_after(replace(sent, ref=ref))
         return ref
 
     def _check(self) -> None:
@@ -216,7 +258,7 @@ class Submission:
 
     def _look_for_answer(self, error: ScnetError) -> JobRef:
         self._log.warning("It is not known whether the job was submitted: %s", error)
-        if found := self._search(self._patience.now() + SETTLING_TIME):
+        if found := self._search():
             return self._adopt(found)
         raise ScnetTransientError(
             f"It is not known whether job {quote(self._target.name)} was submitted; SCNet does not list it "
@@ -227,14 +269,6 @@ class Submission:
             data=error.data,
             call=error.call,
         ) from None
-
-
-def _result_of(jobs: list[TaggedJob], tag: JobTag) -> TaggedJob | None:
-    """The job that counts: one that goes on, rather running than waiting, and rather old; or one that ended well."""
-    ours = [job for job in jobs if job.tag == tag]
-    going_on = [job for job in ours if job.phase in GOES_ON and not job.is_on_its_way_out]
-    done = [job for job in ours if job.ending is Ending.COMPLETED]
-    return min(going_on or done, key=lambda job: (not job.is_running, job.age), default=None)
 
 
 def _may_have_worked(error: ScnetError) -> bool:

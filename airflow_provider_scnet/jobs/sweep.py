@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.reference import JobRef
-from airflow_provider_scnet.exceptions import ScnetError, ScnetJobsNotDeletedError, ScnetTransientError
+from airflow_provider_scnet.exceptions import ScnetError, ScnetJobsNotDeletedError, ScnetPermanentError
 from airflow_provider_scnet.jobs.deletion import LOOKS_IN_A_PROOF, Deletion
+from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.jobs.options import DeleteOptions, seconds
 from airflow_provider_scnet.jobs.report import DeletionReport, report_of_nothing
-from airflow_provider_scnet.jobs.search import find_listed
+from airflow_provider_scnet.jobs.search import GOES_ON, Search, TaggedJob
 from airflow_provider_scnet.wording import counted
 
 LAST_ROUND = 1.0
@@ -30,11 +32,16 @@ class Sought:
     :param tasks: what stands for the tasks in the names of their jobs.
     :param user: the cluster user who submitted them.
     :param all_told: every instance of the tasks has told its job, so that none can be listed late.
+    :param map_index: of the task instances; ``None`` for all.
     """
 
     tasks: Collection[str]
     user: str
     all_told: bool
+    map_index: int | None = None
+
+    def __contains__(self, tag: JobTag) -> bool:
+        return tag.task in self.tasks and self.map_index in (None, tag.map_index)
 
 
 class Sweep:
@@ -68,6 +75,7 @@ class Sweep:
         self._report = DeletionReport()
         self._error: ScnetError | None = None  # of the last deletion: about all that is left
         self._trouble: ScnetError | None = None  # why the last search told nothing
+        self._was_blank = False  # it showed no job at all, of whatever tasks: one such list may be an accident
 
     def run(self) -> DeletionReport:
         """
@@ -81,16 +89,28 @@ class Sweep:
             self._delete()
             is_late, is_proven = self._elapsed() >= self._timeout, self._is_proven()
             found, is_complete = self._search()
-            self._due = [ref for ref in found if ref not in self._known]
-            if self._due:
-                self._log.info("Found %s that no XCom tells of.", counted(len(self._due), "job"))
+            is_late |= isinstance(self._trouble, ScnetPermanentError)
+            self._due = self._to_be_deleted(found)
+            if self._due and not is_late:
                 continue
             if (is_proven and is_complete) or is_late:
                 break
             self._patience.sleep(self._pause())
+        self._delete()  # what the last search has found
         if self._error or not (is_proven and is_complete):
             raise self._error or self._not_proven()
         return self._report
+
+    def _to_be_deleted(self, found: list[TaggedJob]) -> list[JobRef]:
+        """What is new; and what had ended, but goes on again."""
+        ended = {*self._report.deleted, *self._report.gone}
+        new = [job.ref for job in found if job.ref not in self._known]
+        again = [job.ref for job in found if job.ref in ended and job.phase in GOES_ON]
+        if new:
+            self._log.info("Found %s that no XCom tells of.", counted(len(new), "job"))
+        for refs in (self._report.deleted, self._report.gone) if again else ():
+            refs[:] = [ref for ref in refs if ref not in again]
+        return [*new, *again]
 
     def _delete(self) -> None:
         """One job that does not end keeps none that is found later from being deleted."""
@@ -108,19 +128,36 @@ class Sweep:
         for part in fields(report):
             getattr(self._report, part.name).extend(getattr(report, part.name))
 
-    def _search(self) -> tuple[list[JobRef], bool]:
+    def _search(self) -> tuple[list[TaggedJob], bool]:
         """The jobs that lists show, and whether these are sure to show all."""
-        refs: list[JobRef] = []
-        is_complete, self._trouble = True, None
+        jobs: list[TaggedJob] = []
+        is_complete, is_blank, self._trouble = True, True, None
+        for scheduler_id in self._schedulers():
+            try:
+                found = Search(self._client, scheduler_id, self._sought.user, self._sought.tasks).listed()
+            except ScnetError as error:
+                self._note_trouble(error)
+                continue
+            jobs += [job for job in found.jobs if job.tag in self._sought and job.may_go_on(self._now())]
+            is_complete &= found.are_complete
+            is_blank &= not found.live
+        was_blank, self._was_blank = self._was_blank, is_blank
+        return jobs, is_complete and not self._trouble and (was_blank or not is_blank)
+
+    def _schedulers(self) -> set[str]:
+        known = {ref.scheduler_id for ref in self._known}
         try:
-            for scheduler_id in self._client.known_schedulers():
-                found = find_listed(self._client, scheduler_id, self._sought.user, self._sought.tasks)
-                refs += [job.ref for job in found.jobs if job.may_go_on]
-                is_complete &= found.are_complete
-        except ScnetTransientError as error:
-            self._log.warning("Could not look for jobs that no XCom tells of: %s", error)
-            is_complete, self._trouble = False, error
-        return refs, is_complete
+            return known | self._client.all_schedulers()
+        except ScnetError as error:
+            self._note_trouble(error)
+            return known
+
+    def _note_trouble(self, error: ScnetError) -> None:
+        self._log.warning("Could not look for jobs that no XCom tells of: %s", error)
+        self._trouble = error
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._patience.wall_clock(), UTC)
 
     def _is_proven(self) -> bool:
         """Tell whether one complete search that begins now is enough."""

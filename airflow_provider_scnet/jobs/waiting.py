@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_scnet.api.gateway import ScnetClient
@@ -29,12 +29,10 @@ from airflow_provider_scnet.jobs.evidence import (
     read_history,
     read_list,
 )
-from airflow_provider_scnet.jobs.outcome import Ending, ending_of
+from airflow_provider_scnet.jobs.outcome import Ending, ending_of, may_be_started_again
 from airflow_provider_scnet.jobs.sighting import latest
 from airflow_provider_scnet.wording import quote
 
-RESTARTS_WITHIN = timedelta(seconds=90)
-"""A job that was interrupted may be started again; after so long it is not expected to be."""
 NO_OUTPUT = "0:53"
 NAMED_JOBS = 20
 _ERRORS: dict[Ending, type[ScnetJobFailedError]] = {
@@ -145,7 +143,7 @@ class Watch:
         endings = [ending_of(record) for record in records]
         if not records:
             self._log.info("SCNet does not know job %s: neither listed nor in the history of the last 30 days.", ref)
-        if not records or None in endings or any(_may_be_started_again(record, now) for record in records):
+        if not records or None in endings or any(may_be_started_again(record, now) for record in records):
             return
         ending, record = min(zip(endings, records, strict=True), key=lambda one: list(Ending).index(one[0] or _BEST))
         self._outcomes[ref] = outcome = Outcome(ref, ending or _BEST, record)
@@ -165,14 +163,6 @@ def _tells(ref: JobRef, records: Sequence[JobRecord]) -> bool:
     if any(record.state.phase in (Phase.ACTIVE, Phase.DOUBTFUL) for record in records):
         return True
     return bool(records) and not _is_array(ref, records) and None not in map(ending_of, records)
-
-
-def _may_be_started_again(record: JobRecord, now: datetime) -> bool:
-    if record.state.phase is not Phase.INTERRUPTED:
-        return False
-    if record.ended_at is None:
-        return not record.past
-    return now - record.ended_at < RESTARTS_WITHIN
 
 
 def error_of(outcomes: Sequence[Outcome], *, is_final: bool) -> ScnetJobFailedError:

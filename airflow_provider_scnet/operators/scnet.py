@@ -14,7 +14,7 @@ from airflow_provider_scnet.api.reference import check_scheduler_id, is_nothing
 from airflow_provider_scnet.exceptions import ScnetStoppedError
 from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.specification import JobSpecification
-from airflow_provider_scnet.operators.submitters import ask, task_ids_of
+from airflow_provider_scnet.operators.submitters import ask, shared_map_index, task_ids_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -133,11 +133,14 @@ class ScnetSubmitJobOperator(BaseOperator):
 
         specification = JobSpecification(**self._arguments())
         self._hook = hook = ScnetHook(self.scnet_conn_id)
-        self._submission = self._prepare(hook, specification, context)
-        self._ref = self._submission.run()
+        self._submission = submission = self._prepare(hook, specification, context)
+        if self._is_killed:
+            submission.stop()
+        self._ref = submission.run()
         if self._is_killed:
             self._delete_at_once()
-            raise ScnetStoppedError(f"The task was told to stop while it submitted job {self._ref}; it is deleted.")
+            submission.note_killed(self._ref)
+            raise ScnetStoppedError(f"The task was told to stop while it submitted job {self._ref}: a delete was sent.")
         context["ti"].xcom_push(key="job", value=str(self._ref))
         return str(self._ref)
 
@@ -167,7 +170,7 @@ class ScnetSubmitJobOperator(BaseOperator):
         began = getattr(context.get("dag_run"), "start_date", None)
         return Submission(
             hook.client,
-            Target(scheduler_id, hook.user, tag, specification.as_members(name)),
+            Target(scheduler_id, hook.submitting_user, tag, specification.as_members(name)),
             Notebook(context.get("task_state_store"), name, logger=self.log),
             is_retry=ti.try_number > 1,
             since=began or datetime.now(UTC) - LONGEST_RUN,
@@ -272,10 +275,11 @@ class ScnetDeleteJobsOperator(BaseOperator):
         from airflow_provider_scnet.jobs.sweep import Sought, Sweep
 
         ti = context["ti"]
-        told = ask(context, self.submitted_by, logger=self.log)
+        map_index = shared_map_index(self, self.submitted_by, ti.map_index)
+        told = ask(context, self.submitted_by, map_index, logger=self.log)
         refs = list(dict.fromkeys([*refs, *hook.parse_jobs(told.refs)]))
         tasks = {task_tag(ti.dag_id, ti.run_id, task_id) for task_id in self.submitted_by}
-        sought = Sought(tasks, hook.user, all_told=told.is_all)
+        sought = Sought(tasks, hook.submitting_user, all_told=told.is_all, map_index=map_index)
         report = Sweep(hook.client, refs, sought, DeleteOptions(**self._options()), logger=self.log).run()
         if report == type(report)():
             self._say_that_nothing_is_left_to_do()

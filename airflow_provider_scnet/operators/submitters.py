@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_scnet.exceptions import ScnetRequestError
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
@@ -66,25 +68,62 @@ def _task_id_of(one: Any, kind: type, conn_id: str) -> str:
     return task_id
 
 
-def ask(context: Context, task_ids: Sequence[str], *, logger: Any = log) -> Told:
+def shared_map_index(operator: Any, task_ids: Sequence[str], map_index: int | None) -> int | None:
+    """
+    Return the map index whose jobs are meant, or ``None`` for all: within a mapped task group, each item has jobs of
+    its own, which are no concern of its siblings.
+
+    :param operator: the task that deletes.
+    :param task_ids: the tasks that submit.
+    :param map_index: of the task instance that deletes.
+    :raises ScnetRequestError: if its DAG has no such task: what is misspelt would be found to have no jobs.
+    """
+    if not operator.has_dag():
+        return None
+    tasks = operator.dag.task_dict
+    for task_id in task_ids:
+        if task_id not in tasks:
+            like = [known for known in tasks if known.rpartition(".")[2] == task_id.rpartition(".")[2]]
+            hint = f" Do you mean {' or '.join(map(repr, like))}?" if like else ""
+            raise ScnetRequestError(f"submitted_by={task_id!r}: DAG {operator.dag.dag_id!r} has no such task.{hint}")
+    ours = _mapped_group_of(operator)
+    is_shared = ours is not None and all(_mapped_group_of(tasks[task_id]) == ours for task_id in task_ids)
+    return map_index if is_shared else None
+
+
+def _mapped_group_of(operator: Any) -> str | None:
+    group = operator.get_closest_mapped_task_group()
+    return None if group is None else group.group_id
+
+
+def ask(context: Context, task_ids: Sequence[str], map_index: int | None, *, logger: Any = log) -> Told:
     """
     Ask Airflow what tasks of this run have told. That Airflow does not answer means that they have not told all.
 
     :param task_ids: the tasks.
+    :param map_index: of their instances; ``None`` for all.
     """
+    where: dict[str, Any] = {} if map_index is None else {"map_indexes": [map_index]}
     try:
-        refs = [ref for ref in context["ti"].xcom_pull(task_ids=list(task_ids), key="job") or [] if ref]
-        return Told(refs, len(refs) == _count_that_ran(context, task_ids))
+        refs = [ref for ref in context["ti"].xcom_pull(task_ids=list(task_ids), key="job", **where) or [] if ref]
+        total, silent = _count(context, task_ids, map_index)
+        return Told(refs, total > 0 and len(refs) == total - silent)
     except Exception as error:
         logger.warning("Airflow does not say what %s told (%s).", ", ".join(task_ids), type(error).__name__)
         return Told([], is_all=False)
 
 
-def _count_that_ran(context: Context, task_ids: Sequence[str]) -> int:
+def _count(context: Context, task_ids: Sequence[str], map_index: int | None) -> tuple[int, int]:
+    """The instances of the tasks, and how many of them never ran."""
     ti: Any = context["ti"]
     if hasattr(ti, "get_ti_count"):
         where = {"dag_id": ti.dag_id, "task_ids": list(task_ids), "run_ids": [ti.run_id]}
-        return int(ti.get_ti_count(**where)) - int(ti.get_ti_count(**where, states=list(NEVER_RAN)))
+        where |= {} if map_index is None else {"map_index": map_index}
+        return int(ti.get_ti_count(**where)), int(ti.get_ti_count(**where, states=list(NEVER_RAN)))
     run: Any = context["dag_run"]  # Airflow 2
-    states = [str(one.state) for one in run.get_task_instances() if one.task_id in task_ids]
-    return sum(state not in NEVER_RAN for state in states)
+    states = [
+        str(one.state)
+        for one in run.get_task_instances()
+        if one.task_id in task_ids and map_index in (None, one.map_index)
+    ]
+    return len(states), sum(state in NEVER_RAN for state in states)

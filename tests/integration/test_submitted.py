@@ -84,3 +84,19 @@ def test_jobs_that_no_xcom_tells_of_are_deleted(region: ScnetEmulator, run_dag: 
     assert len(region.jobs) == 5
     assert region.active_jobs == [other]
     assert len(run.returned["delete_jobs"]["deleted"]) == 4
+
+
+def test_items_of_a_mapped_task_group_delete_their_own_jobs_only(
+    region: ScnetEmulator, run_dag: Callable[..., Run]
+) -> None:
+    assert run_dag("submitted_by_items").state == "success"
+    deletes = [request.form["strJobInfoMap"] for request in region.requests if request.call == "delete"]
+    assert sorted(deletes) == sorted(job.ref for job in region.jobs)
+    assert (len(region.jobs), region.active_jobs) == (2, [])
+    assert region.calls["list"] <= 8  # each has told its job
+
+
+def test_task_that_does_not_exist_is_no_success(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:
+    run = run_dag("submitted_by_nobody")
+    assert (run.tasks["delete_jobs"], run.tries["delete_jobs"]) == ("failed", 1)
+    assert len(region.active_jobs) == 1

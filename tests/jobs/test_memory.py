@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,23 +27,32 @@ def notebook(store: Any, tag: JobTag = TAG, own: str = "flow") -> Notebook:
 def test_what_is_written_is_read() -> None:
     notes = notebook(store := Store())
     assert notes.read() is None
-    notes.note_begun()
-    assert notes.read() == Memory(None, None)
-    notes.note_sent(5.5)
-    assert notes.read() == Memory(5.5, None)
-    notes.note_submitted(5.5, REF)
-    assert notes.read() == Memory(5.5, REF)
+    for memory in (Memory(None), Memory(5.5), Memory(5.5, REF), Memory(5.5, REF, is_killed=True)):
+        notes.note_before(memory)
+        assert notes.read() == memory
+        notes.note_after(memory)
+        assert notes.read() == memory
     assert type(store[KEY]["ref"]) is str
 
 
 def test_name_of_the_users_may_change_meanwhile() -> None:
-    notebook(store := Store()).note_sent(1)
-    assert notebook(store, own="other").read() == Memory(1.0, None)
+    notebook(store := Store()).note_before(Memory(1.0))
+    assert notebook(store, own="other").read() == Memory(1.0)
+
+
+def test_only_what_is_known_before_has_to_be_written(caplog: pytest.LogCaptureFixture) -> None:
+    notes = notebook(SimpleNamespace(set=None))
+    with pytest.raises(TypeError):
+        notes.note_before(Memory(1.0))
+    notes.note_after(Memory(1.0, REF))
+    notes.note_after(Memory(1.0))
+    assert f"Could not note job {REF}" in caplog.text
+    assert "Could not note what came of the submission" in caplog.text
 
 
 @pytest.mark.parametrize("other", [JobTag(TAG.task, 3, 2), JobTag(TAG.task, 4, 1), JobTag("a" * 12, 3, 1)])
 def test_notes_of_another_generation_or_item(other: JobTag) -> None:
-    notebook(store := Store()).note_submitted(1, REF)
+    notebook(store := Store()).note_before(Memory(1.0, REF))
     assert notebook(store, other).read() is None
 
 
@@ -55,11 +65,11 @@ def test_what_is_no_note(noted: Any) -> None:
 
 @pytest.mark.parametrize("ref", [None, "", "strange", "197", 5, "1638523853,a:1:;1638523853,a:2:"])
 def test_note_without_a_reference(ref: Any) -> None:
-    assert notebook(Store({KEY: {"name": TAG.name("x"), "sent_at": 2, "ref": ref}})).read() == Memory(2.0, None)
+    assert notebook(Store({KEY: {"name": TAG.name("x"), "sent_at": 2, "ref": ref}})).read() == Memory(2.0)
 
 
 def test_without_a_store_nothing_is_remembered() -> None:
     notes = notebook(None)
-    notes.note_sent(1)
-    notes.note_submitted(1, REF)
+    notes.note_before(Memory(1.0))
+    notes.note_before(Memory(1.0, REF))
     assert notes.read() is None

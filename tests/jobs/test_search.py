@@ -8,7 +8,7 @@ import pytest
 from airflow_provider_scnet.api.states import Phase
 from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.jobs.outcome import Ending
-from airflow_provider_scnet.jobs.search import TaggedJob, find_listed, find_tagged
+from airflow_provider_scnet.jobs.search import Findings, Search, TaggedJob
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.testing.job import Job
 from tests.conftest import SCHEDULER, SECOND_SCHEDULER, client_of
@@ -20,15 +20,27 @@ def add(scnet: ScnetEmulator, state: str = "RUNNING", **parts: Any) -> Job:
     return scnet.add_job(state, name=TAG.name("flow"), **parts)
 
 
+def search(scnet: ScnetEmulator) -> Search:
+    return Search(client_of(scnet), SCHEDULER, scnet.user, {TAG.task})
+
+
+def now(scnet: ScnetEmulator) -> datetime:
+    return datetime.fromtimestamp(scnet.clock.now(), UTC)
+
+
+def find(scnet: ScnetEmulator) -> Findings:
+    searching = search(scnet)
+    return searching.with_past(searching.listed(), since=now(scnet) - timedelta(days=1))
+
+
 def found(scnet: ScnetEmulator) -> dict[str, TaggedJob]:
-    since = datetime.fromtimestamp(scnet.clock.now(), UTC) - timedelta(days=1)
-    findings = find_tagged(client_of(scnet), SCHEDULER, scnet.user, {TAG.task}, since=since)
+    findings = find(scnet)
     assert findings.are_complete
     return {job.ref: job for job in findings.jobs}
 
 
 def listed(scnet: ScnetEmulator) -> list[str]:
-    return [job.ref for job in find_listed(client_of(scnet), SCHEDULER, scnet.user, {TAG.task}).jobs]
+    return [job.ref for job in search(scnet).listed().jobs]
 
 
 @pytest.mark.parametrize("ago", [60, 3600])
@@ -56,7 +68,7 @@ def test_array_is_one_job_and_as_good_as_its_worst_member(scnet: ScnetEmulator) 
     assert found(scnet)[ref].ending is Ending.FAILED
     add(scnet, job_id="500_4")
     job = found(scnet)[ref]
-    assert (job.phase, job.is_running, job.ending, job.may_go_on) == (Phase.ACTIVE, True, None, True)
+    assert (job.phase, job.is_running, job.ending, job.may_go_on(now(scnet))) == (Phase.ACTIVE, True, None, True)
     assert len(job.records) == len(members) + 2
 
 
@@ -84,15 +96,28 @@ def test_list_that_is_cut_is_not_complete(scnet: ScnetEmulator, history: bool) -
     for _ in range(20):
         add(scnet)
     scnet.list_cap = 10
-    client, since = client_of(scnet), datetime.now(UTC)
-    findings = (
-        find_tagged(client, SCHEDULER, scnet.user, {TAG.task}, since=since)
-        if history
-        else find_listed(client, SCHEDULER, scnet.user, {TAG.task})
-    )
-    assert not findings.are_complete
+    assert not (find(scnet) if history else search(scnet).listed()).are_complete
 
 
 def test_gateway_that_does_not_name_the_scheduler_proves_nothing(scnet: ScnetEmulator) -> None:
     scnet.fail("clusters", code="0", data=[], times=None)
-    assert not find_listed(client_of(scnet), SCHEDULER, scnet.user, {TAG.task}).are_complete
+    assert not search(scnet).listed().are_complete
+
+
+@pytest.mark.parametrize(("fault", "are_complete"), [({"status": 503}, False), ({"code": "10009"}, True)])
+def test_history_that_fails_takes_nothing_from_what_is_listed(
+    scnet: ScnetEmulator, fault: dict[str, Any], are_complete: bool
+) -> None:
+    job = add(scnet)
+    scnet.fail("history", times=None, **fault)
+    findings = find(scnet)
+    assert [one.ref for one in findings.jobs] == [job.ref]
+    assert findings.are_complete is are_complete
+    assert findings.trouble
+
+
+@pytest.mark.parametrize(("ago", "live", "may_go_on"), [(30, True, True), (200, True, False), (3600, False, False)])
+def test_interruption_long_ago_is_an_end(scnet: ScnetEmulator, ago: float, live: bool, may_go_on: bool) -> None:
+    job = add(scnet, "NODE_FAIL", ended_ago=ago)
+    assert bool(listed(scnet)) is live
+    assert found(scnet)[job.ref].may_go_on(now(scnet)) is may_go_on

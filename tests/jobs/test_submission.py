@@ -24,7 +24,7 @@ from airflow_provider_scnet.jobs.specification import JobSpecification
 from airflow_provider_scnet.jobs.submission import LOOK_EVERY, SETTLING_TIME, Submission, Target
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.testing.job import Job
-from tests.conftest import SCHEDULER, client_of
+from tests.conftest import SCHEDULER, SECOND_SCHEDULER, client_of
 
 TASK = {"dag_id": "flow", "run_id": "manual", "task_id": "submit", "map_index": -1}
 LOST: list[dict[str, Any]] = [
@@ -58,7 +58,9 @@ class Store(dict[str, Any]):
 def prepare(scnet: ScnetEmulator) -> Callable[..., Submission]:
     """One try."""
 
-    def prepare(*, try_number: int = 1, generation: int = 0, store: Store | None = None, **other: Any) -> Submission:
+    def prepare(
+        *, try_number: int = 1, generation: int = 0, store: Store | None = None, client: Any = None, **other: Any
+    ) -> Submission:
         tag = JobTag.of(**{**TASK, **other}, generation=generation)
         specification = JobSpecification(
             command="sleep 3600", job_queue="debug", work_dir="/public/home/me", walltime="10:00:00"
@@ -66,7 +68,7 @@ def prepare(scnet: ScnetEmulator) -> Callable[..., Submission]:
         target = Target(SCHEDULER, scnet.user, tag, specification.as_members(tag.name("flow")))
         notebook = Notebook(store, target.name, logger=logging.getLogger())
         since = datetime.fromtimestamp(scnet.clock.now(), UTC) - timedelta(days=1)
-        return Submission(client_of(scnet), target, notebook, is_retry=try_number > 1, since=since)
+        return Submission(client or client_of(scnet), target, notebook, is_retry=try_number > 1, since=since)
 
     return prepare
 
@@ -286,15 +288,118 @@ def test_retry_that_knows_that_nothing_was_sent_submits_at_once(scnet: ScnetEmul
     assert scnet.clock.now() - began < LOOK_EVERY
 
 
-def test_retry_waits_no_longer_than_the_lists_may_lag(scnet: ScnetEmulator, submit: Submit) -> None:
+@pytest.mark.parametrize("blank", ["empty", "null"])
+def test_one_list_that_is_empty_by_accident_is_no_proof(scnet: ScnetEmulator, submit: Submit, blank: Any) -> None:
     store = Store()
-    scnet.fail("submit", drop=True)
+    ref = submit(store=store)
+    scnet.clock.advance(600)
+    data = None if blank == "null" else {"total": 0, "list": []}
+    scnet.fail("list", code="0", data=data, times=3)
+    assert submit(try_number=2, store=store) == ref
+    assert active(scnet) == [ref]
+
+
+def test_job_that_is_known_to_have_ended_badly_is_submitted_again_at_once(scnet: ScnetEmulator, submit: Submit) -> None:
+    store = Store()
+    the_job(scnet, submit(store=store)).become("FAILED")
+    began = scnet.clock.now()
+    assert [submit(try_number=2, store=store)] == active(scnet)
+    assert scnet.clock.now() - began < LOOK_EVERY
+
+
+def test_what_was_sent_once_is_not_forgotten_over_a_full_queue(scnet: ScnetEmulator, submit: Submit) -> None:
+    store = Store()
+    scnet.submit_lag = 200
+    scnet.fail("submit", drop=True, effect=True)
     with pytest.raises(ScnetTransientError):
         submit(store=store)
-    began = scnet.clock.now()
-    submit(try_number=2, store=store)
-    assert scnet.clock.now() - began < LOOK_EVERY
-    assert len(scnet.jobs) == 1
+    scnet.fail("submit", code="815007", msg="AssocMaxSubmitJobLimit")
+    with pytest.raises(ScnetQueueFullError):
+        submit(try_number=2, store=store)
+    scnet.clock.advance(100)
+    assert [submit(try_number=3, store=store)] == active(scnet)
+
+
+def test_job_that_was_killed_is_not_adopted_out_of_an_old_list(
+    scnet: ScnetEmulator, prepare: Callable[..., Submission]
+) -> None:
+    store = Store()
+    first = prepare(store=store)
+    ref = first.run()
+    first.note_killed(ref)
+    the_job(scnet, ref).cancel(0)
+    scnet.view_age = 30
+    scnet.clock.advance(3)
+    again = prepare(try_number=2, store=store).run()
+    assert again != ref
+    assert active(scnet) == [again]
+
+
+@pytest.mark.parametrize("fault", [{"status": 503}, {"code": "10009"}, {"code": "4711"}], ids=str)
+def test_history_that_fails_hides_no_job_that_goes_on(scnet: ScnetEmulator, submit: Submit, fault: Any) -> None:
+    scnet.fail("history", times=None, **fault)
+    ref = submit()
+    assert submit(try_number=2) == ref
+    assert not scnet.calls["history"]
+
+
+def test_history_that_is_refused_for_good_is_not_waited_for(scnet: ScnetEmulator, submit: Submit) -> None:
+    scnet.fail("history", code="10009", times=None)
+    the_job(scnet, submit()).become("FAILED")
+    scnet.clock.advance(3600)
+    assert [submit(try_number=2)] == active(scnet)
+
+
+def test_history_that_fails_for_now_keeps_it_from_being_submitted(scnet: ScnetEmulator, submit: Submit) -> None:
+    scnet.fail("history", status=503, times=None)
+    the_job(scnet, submit()).become("COMPLETED")
+    scnet.clock.advance(3600)
+    with pytest.raises(ScnetTransientError, match="503"):
+        submit(try_number=2)
+    assert scnet.calls["submit"] == 1
+
+
+def test_long_history_is_read_twice_at_most(scnet: ScnetEmulator, submit: Submit) -> None:
+    for _ in range(500):
+        scnet.add_job("FAILED", ended_ago=3600)
+    submit(try_number=2)
+    assert scnet.calls["history"] <= 2 * 6
+
+
+@pytest.mark.parametrize("with_store", [True, False])
+def test_job_that_is_just_ending_well_is_the_result(scnet: ScnetEmulator, submit: Submit, with_store: bool) -> None:
+    store = Store() if with_store else None
+    ref = submit(store=store)
+    job = the_job(scnet, ref)
+    job.become("COMPLETING")
+    job.outcome = "COMPLETED"
+    job.ends_at = scnet.clock.now() + 70
+    assert submit(try_number=2, store=store) == ref
+    assert scnet.calls["submit"] == 1
+
+
+def test_end_that_only_a_late_history_tells_is_waited_for(scnet: ScnetEmulator, submit: Submit) -> None:
+    scnet.words_in_details, scnet.history_lag = False, 80
+    store = Store()
+    ref = submit(store=store)
+    the_job(scnet, ref).become("COMPLETED")
+    assert submit(try_number=2, store=store) == ref
+    assert scnet.calls["submit"] == 1
+
+
+def test_node_failure_long_ago_is_not_deleted(scnet: ScnetEmulator, submit: Submit) -> None:
+    the_job(scnet, submit()).become("NODE_FAIL")
+    scnet.clock.advance(3600)
+    assert [submit(try_number=2)] == active(scnet)
+    assert not scnet.calls["delete"]
+
+
+def test_gateway_that_does_not_know_the_scheduler(scnet: ScnetEmulator, prepare: Callable[..., Submission]) -> None:
+    with ScnetEmulator(schedulers={SECOND_SCHEDULER: "Second"}) as other:
+        other.fail("submit", code="10004", times=None)
+        other.fail("clusters", code="0", data=[{"id": int(SECOND_SCHEDULER), "text": "Second"}], times=None)
+        submission = prepare(client=client_of(scnet, gateways=[f"{other.url}/hpc", f"{scnet.url}/hpc"]))
+        assert [submission.run()] == active(scnet)
 
 
 def test_try_that_is_not_a_retry_but_has_sent_something_looks(scnet: ScnetEmulator, submit: Submit) -> None:

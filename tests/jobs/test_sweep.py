@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from airflow_provider_scnet.exceptions import ScnetJobsNotDeletedError, ScnetPermissionError, ScnetTransientError
+from airflow_provider_scnet.exceptions import (
+    ScnetError,
+    ScnetJobsNotDeletedError,
+    ScnetPermissionError,
+    ScnetTransientError,
+)
 from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.parsing import parse_jobs
@@ -15,7 +21,7 @@ from airflow_provider_scnet.jobs.report import DeletionReport
 from airflow_provider_scnet.jobs.sweep import Sought, Sweep
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.testing.job import Job
-from tests.conftest import SECOND_SCHEDULER, client_of
+from tests.conftest import SCHEDULER, SECOND_SCHEDULER, client_of
 
 TASK = JobTag.of(dag_id="flow", run_id="manual", task_id="submit", map_index=-1, generation=0)
 TOLD, NOT_TOLD = True, False
@@ -23,10 +29,12 @@ TOLD, NOT_TOLD = True, False
 
 @pytest.fixture
 def sweep(scnet: ScnetEmulator) -> Callable[..., DeletionReport]:
-    def run(*known: Any, all_told: bool = TOLD, **options: Any) -> DeletionReport:
+    def run(
+        *known: Any, all_told: bool = TOLD, map_index: int | None = None, client: Any = None, **options: Any
+    ) -> DeletionReport:
         refs = parse_jobs([getattr(job, "ref", job) for job in known])
-        sought = Sought({TASK.task}, scnet.user, all_told)
-        return Sweep(client_of(scnet), refs, sought, DeleteOptions(**options)).run()
+        sought = Sought({TASK.task}, scnet.user, all_told, map_index)
+        return Sweep(client or client_of(scnet), refs, sought, DeleteOptions(**options)).run()
 
     return run
 
@@ -58,7 +66,7 @@ def test_job_that_is_known_costs_one_search_more(scnet: ScnetEmulator, sweep: Sw
 
 def test_nothing_was_submitted(scnet: ScnetEmulator, sweep: SweepIt) -> None:
     assert sweep() == DeletionReport()
-    assert scnet.calls == {"clusters": 1, "list": 2}  # one list for each scheduler
+    assert scnet.calls == {"clusters": 1, "list": 4}  # two lists for each scheduler, for one may be empty by accident
 
 
 def test_all_map_indexes_and_generations(scnet: ScnetEmulator, sweep: SweepIt) -> None:
@@ -147,3 +155,43 @@ def test_list_that_is_refused(scnet: ScnetEmulator, sweep: SweepIt) -> None:
     scnet.fail("list", code="10009", times=None)
     with pytest.raises(ScnetPermissionError):
         sweep()
+
+
+def test_job_that_goes_on_after_all_is_deleted_again(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    """As after a requeue by hand."""
+    job = tagged(scnet)
+    lists = itertools.count()
+
+    def goes_on(request: Any) -> bool:
+        if next(lists) == 8:
+            job.become("RUNNING")
+        return False
+
+    scnet.fail("list", code="10001", when=goes_on)
+    assert sweep(job, all_told=NOT_TOLD).deleted == [job.ref]
+    assert not job.active
+
+
+@pytest.mark.parametrize("data", [None, {"total": 0, "list": []}])
+def test_list_that_is_empty_by_accident_is_no_proof(scnet: ScnetEmulator, sweep: SweepIt, data: Any) -> None:
+    job = tagged(scnet)
+    scnet.fail("list", code="0", data=data, times=2)  # of each scheduler one
+    assert sweep().deleted == [job.ref]
+
+
+def test_jobs_of_one_map_index(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    mine, sibling = tagged(scnet, 3), tagged(scnet, 4)
+    assert sweep(map_index=3).deleted == [mine.ref]
+    assert sibling.active
+
+
+def test_scheduler_that_only_another_gateway_names(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    job = tagged(scnet, scheduler_id=SECOND_SCHEDULER)
+    with ScnetEmulator() as other:
+        other.fail("clusters", code="0", data=[{"id": int(SCHEDULER), "text": "Cluster"}], times=None)
+        for call in ("list", "delete", "detail", "history"):
+            other.fail(call, code="10004", times=None)
+        client = client_of(scnet, gateways=[f"{other.url}/hpc", f"{scnet.url}/hpc"])
+        with pytest.raises(ScnetError):  # the other gateway's lists cannot be read
+            sweep(client=client, timeout=20)
+    assert not job.active

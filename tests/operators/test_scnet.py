@@ -150,10 +150,25 @@ def test_kill_while_the_answer_is_under_way(scnet_default: ScnetEmulator) -> Non
     operator = ScnetSubmitJobOperator(**JOB)
     ti = TaskInstance()
     scnet_default.fail("submit", effect=True, code="0", data="101", when=lambda request: not operator.on_kill())
-    with pytest.raises(ScnetStoppedError, match=r"101.*deleted"):
+    with pytest.raises(ScnetStoppedError, match=r"101.*a delete was sent"):
         operator.execute({"ti": ti})
     assert not scnet_default.active_jobs
     assert not ti.pushed
+
+
+def test_kill_while_the_task_prepares(scnet_default: ScnetEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    operator = ScnetSubmitJobOperator(**{**JOB, "scheduler_id": None})
+    answer = [{"id": int(SCHEDULER), "text": "Cluster"}]
+    scnet_default.fail("clusters", code="0", data=answer, when=lambda request: not operator.on_kill())
+    with pytest.raises(ScnetStoppedError, match="told to stop"):
+        operator.execute({"ti": TaskInstance()})
+    assert not scnet_default.jobs
+
+
+def test_user_is_the_tokens(scnet_default: ScnetEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some store their login name of the portal as the cluster user."""
+    monkeypatch.setenv("AIRFLOW_CONN_SCNET_DEFAULT", scnet_default.connection(user="alice"))
+    assert ScnetSubmitJobOperator(**JOB).execute({"ti": TaskInstance()}) == scnet_default.jobs[0].ref
 
 
 def test_kill_before_anything_is_submitted(scnet_default: ScnetEmulator) -> None:

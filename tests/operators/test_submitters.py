@@ -4,10 +4,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, BaseOperator
+from airflow.providers.common.compat.sdk import DAG, BaseOperator, TaskGroup, task_group
 
+from airflow_provider_scnet.exceptions import ScnetRequestError
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
-from airflow_provider_scnet.operators.submitters import NEVER_RAN, ask
+from airflow_provider_scnet.operators.submitters import NEVER_RAN, ask, shared_map_index
 
 JOB: dict[str, Any] = {"command": "true", "job_queue": "debug", "work_dir": "/public/home/me", "walltime": "01:00:00"}
 
@@ -87,14 +88,43 @@ def instance(pushed: Any, states: list[str]) -> Any:
         (None, ["failed"], False),
         ([], ["upstream_failed"], True),
         (["r1"], ["success", *NEVER_RAN], True),
-        ([], [], True),
+        ([], [], False),  # no such task
     ],
 )
 def test_what_tasks_have_told(pushed: Any, states: list[str], is_all: bool) -> None:
-    told = ask({"ti": instance(pushed, states)}, ["submit"])
+    told = ask({"ti": instance(pushed, states)}, ["submit"], None)
     assert (told.refs, told.is_all) == ([ref for ref in pushed or [] if ref], is_all)
 
 
 def test_airflow_that_does_not_answer(caplog: pytest.LogCaptureFixture) -> None:
-    assert not ask({"ti": None}, ["submit"]).is_all
+    assert not ask({"ti": None}, ["submit"], None).is_all
     assert "Airflow does not say what submit told" in caplog.text
+
+
+def test_task_that_the_dag_does_not_have() -> None:
+    with DAG("flow", schedule=None):
+        with TaskGroup("one"):
+            submit()
+        deleting = delete("submit")
+    with pytest.raises(ScnetRequestError, match=r"DAG 'flow' has no such task. Do you mean 'one.submit'\?"):
+        shared_map_index(deleting, deleting.submitted_by, -1)
+    with pytest.raises(ScnetRequestError, match=r"no such task.$"):
+        shared_map_index(deleting, ["sumbit"], -1)
+    assert shared_map_index(deleting, ["one.submit"], -1) is None
+    assert shared_map_index(submit(), ["any"], 3) is None  # in no DAG
+
+
+def test_siblings_in_a_mapped_task_group_are_left_alone() -> None:
+    with DAG("flow", schedule=None):
+        before = submit("before")
+
+        @task_group
+        def case(command: str) -> None:
+            inside = ScnetSubmitJobOperator(task_id="submit", **{**JOB, "command": command})
+            delete([inside])
+
+        case.expand(command=["true", "false"])
+        deleting = before.dag.get_task("case.delete_jobs")
+    assert shared_map_index(deleting, ["case.submit"], 2) == 2
+    assert shared_map_index(deleting, ["before"], 2) is None
+    assert shared_map_index(before, ["case.submit"], -1) is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, TaskGroup
+from airflow.providers.common.compat.sdk import DAG, TaskGroup, task_group
 
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
 
@@ -73,3 +73,18 @@ with DAG("submitted_untold", schedule=None, start_date=datetime(2026, 1, 1), cat
         trigger_rule="all_done",
     )
     [mapped, one, told] >> delete_jobs
+
+with DAG("submitted_by_items", schedule=None, start_date=datetime(2026, 1, 1), catchup=False):
+
+    @task_group
+    def case(command: str) -> None:
+        inside = ScnetSubmitJobOperator(task_id="submit", **{**JOB, "command": command})
+        inside >> ScnetDeleteJobsOperator(task_id="delete_jobs", submitted_by=inside, poll_interval=0.05)
+
+    case.expand(command=["sleep 3600", "sleep 3601"])
+
+with DAG("submitted_by_nobody", schedule=None, start_date=datetime(2026, 1, 1), catchup=False):
+    with TaskGroup("one"):
+        grouped = ScnetSubmitJobOperator(task_id="submit", **JOB)
+    misspelt = ScnetDeleteJobsOperator(task_id="delete_jobs", submitted_by="submit", retries=2)
+    grouped >> misspelt
