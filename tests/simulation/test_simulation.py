@@ -5,6 +5,7 @@ from __future__ import annotations
 import airflow
 import pytest
 
+from tests.simulation import lives
 from tests.simulation.drawing import draw_service
 from tests.simulation.run import simulate
 from tests.simulation.scenarios import SCENARIOS
@@ -29,3 +30,11 @@ def test_random_services(first: int) -> None:
     for seed in range(first, first + CHUNK):
         run = simulate(draw_service(seed))
         assert not run.violations, f"\n{run}"
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize("first", range(0, SEEDS // 10, CHUNK // 5))
+def test_random_lives_of_a_task_instance(first: int) -> None:
+    for seed in range(first, first + CHUNK // 5):
+        life = lives.live(seed)
+        assert not life.violations, "\n".join([f"life {seed}", *life.story])
