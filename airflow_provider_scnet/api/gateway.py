@@ -298,6 +298,27 @@ class ScnetClient:
             )
         return job_id
 
+    def read_end(self, path: str) -> str:
+        """
+        Read the end of a file on the cluster, 1,000 lines at most (API page file content). A file that is missing has
+        no text.
+
+        :param path: absolute.
+        """
+        # Whether the first page is called 0 or 1 is not documented. Where it is 1, there is none called 0.
+        try:
+            if text := self._read_page_of_file(path, 0):
+                return text
+        except ScnetRequestError as error:
+            if not error.answered:
+                raise
+        return self._read_page_of_file(path, 1)
+
+    def _read_page_of_file(self, path: str, number: int) -> str:
+        form = {"hostName": "", "dirPath": path, "triggerNum": str(number), "rollDirection": "UP"}
+        data = self._call("POST", "/file/content", data=form)
+        return str(data.get("data") or "") if isinstance(data, Mapping) else ""
+
     def _post_where_it_is_known(self, scheduler_id: str, path: str, body: Mapping[str, Any]) -> Any:
         """A gateway that does not know the scheduler refuses what another one may take; a refusal has no effect."""
         gateway = self.base_url

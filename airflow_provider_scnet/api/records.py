@@ -40,6 +40,8 @@ class JobRecord:
     :param exit_code: the script's ``rc:signal``, live only.
     :param accounting_code: the history's ``jobExitStatus``: 0 is a good end; it is no exit code of the script.
     :param nodes: *names* of the nodes it runs on, as SCNet writes them.
+    :param stdout: file that its output goes to; single jobs and the history tell.
+    :param stderr: file that its errors go to, likewise.
     :param submitted_at: when it was submitted, in UTC.
     :param started_at: when it started, in UTC.
     :param ended_at: when it ended, in UTC.
@@ -60,6 +62,8 @@ class JobRecord:
     accounting_code: int | None = None
     nodes: str = ""
     work_dir: str = ""
+    stdout: str = ""
+    stderr: str = ""
     submitted_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -95,6 +99,8 @@ class JobRecord:
             accounting_code=_whole_number(wire.get("jobExitStatus")),
             nodes=_first(wire, "nodeUsed", "jobExecHost"),
             work_dir=_first(wire, "workDir", "workdir"),
+            stdout=_first(wire, "outputPath", "stdout"),
+            stderr=_first(wire, "errorPath", "stderr"),
             submitted_at=_moment(wire, "jobSubmitTime", "jobQueueTime"),
             started_at=_moment(wire, "jobStartTime"),
             ended_at=_moment(wire, "jobEndTime"),

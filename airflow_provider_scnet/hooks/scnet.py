@@ -18,6 +18,7 @@ from airflow_provider_scnet.connection.settings import ConnectionFields, read_se
 from airflow_provider_scnet.exceptions import ScnetError
 from airflow_provider_scnet.jobs.deletion import Deletion
 from airflow_provider_scnet.jobs.evidence import read_states
+from airflow_provider_scnet.jobs.logs import read_log
 from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.parsing import parse_jobs
 from airflow_provider_scnet.jobs.report import DeletionReport, account_of_left, report_of_nothing
@@ -166,6 +167,21 @@ class ScnetHook(BaseHook):
         :param jobs: references or plain ids, see :meth:`parse_jobs`.
         """
         return read_states(self.client, self.parse_jobs(jobs))
+
+    def read_log(self, job: Any, *, stream: str = "stdout", lines: int = 50) -> str:
+        """
+        Read the end of a job's log.
+
+        :param job: one job, see :meth:`parse_jobs`.
+        :param stream: ``stdout`` or ``stderr``.
+        :param lines: how many at most; SCNet gives up to 1,000, of which 16 kB are kept.
+        :return: the text; empty if there is no such file.
+        :raises ValueError: for another stream, or if it is not one job.
+        """
+        refs = self.parse_jobs(job)
+        if len(refs) != 1:
+            raise ValueError(f"job={job!r}: name one job, these are {len(refs)}.")
+        return "\n".join(read_log(self.client, refs[0], stream, lines))
 
     def test_connection(self) -> tuple[bool, str]:
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -64,6 +65,13 @@ class Outcome:
         """Whether it did what it was to do, as far as the scheduler knows."""
         return self.ending is Ending.COMPLETED
 
+    @property
+    def log_ref(self) -> JobRef:
+        """The job, or the member of an array, whose log tells why."""
+        job_id = self.record.job_id
+        is_member = re.fullmatch(r"\d+_\d+", job_id) is not None
+        return JobRef(self.ref.scheduler_id, self.ref.user, job_id) if is_member else self.ref
+
     def __str__(self) -> str:
         record = self.record
         member = f", member {record.job_id}" if record.job_id != self.ref.job_id else ""
@@ -82,7 +90,7 @@ class Watch:
     """
 
     def __init__(self, client: ScnetClient, refs: Iterable[JobRef], *, logger: Any = log) -> None:
-        self._client = client
+        self.client = client
         self._refs = list(dict.fromkeys(refs))
         self._log = logger
         self._outcomes: dict[JobRef, Outcome] = {}
@@ -109,7 +117,7 @@ class Watch:
 
     def _look_at(self, refs: Sequence[JobRef]) -> None:
         """Jobs of one user in one scheduler."""
-        evidence = read_list(self._client, refs[0].scheduler_id, user=refs[0].user)
+        evidence = read_list(self.client, refs[0].scheduler_id, user=refs[0].user)
         live = {ref: evidence.sightings.records_of(ref) for ref in refs}
         self._ask_for_words(live)
         past = self._read_history({ref: records for ref, records in live.items() if not _tells(ref, records)})
@@ -123,7 +131,7 @@ class Watch:
         """A live code says nothing about success; the job's own detail may have the scheduler's word."""
         doubtful = [ref for ref, records in live.items() if [r.state.phase for r in records] in _IN_DOUBT]
         for ref in doubtful[:SINGLE_READS]:
-            detail = read_detail(self._client, ref, live[ref][0].scheduler_name)
+            detail = read_detail(self.client, ref, live[ref][0].scheduler_name)
             if detail.record and detail.is_ours and detail.record.word:
                 live[ref] = [detail.record]
 
@@ -134,12 +142,12 @@ class Watch:
         for by_pages in (False, True):
             refs = [ref for ref in live if not found.get(ref)] if by_pages else single
             if refs:
-                past = read_history(self._client, refs, window=HISTORY_WINDOW, by_pages=by_pages).sightings
+                past = read_history(self.client, refs, window=HISTORY_WINDOW, by_pages=by_pages).sightings
                 found |= {ref: past.records_of(ref) for ref in refs}
         return found
 
     def _judge(self, ref: JobRef, records: list[JobRecord]) -> None:
-        now = datetime.fromtimestamp(self._client.patience.wall_clock(), UTC)
+        now = datetime.fromtimestamp(self.client.patience.wall_clock(), UTC)
         endings = [ending_of(record) for record in records]
         if not records:
             self._log.info("SCNet does not know job %s: neither listed nor in the history of the last 30 days.", ref)

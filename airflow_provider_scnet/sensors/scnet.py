@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_scnet.jobs.waiting import Watch
 
+SHOWN_JOBS = 3
+"""Of jobs that ended badly, those whose logs are shown."""
+
 
 class ScnetJobSensor(BaseSensorOperator):
     """
@@ -29,6 +32,7 @@ class ScnetJobSensor(BaseSensorOperator):
     :param scheduler_id: (templated) scheduler of plain ids; default: the Connection's, else the region's only one.
     :param user: (templated) cluster user of plain ids; default: the Connection's, else the token's, else
         what the platform says.
+    :param log_lines: lines of stderr and stdout of a job that ended badly that are shown in the task's log; 0 for none.
     :param fail_fast: fail as soon as one job has ended badly; ``False``: when all have ended, naming each.
     :raises ScnetJobReferenceError: before any request, if ``jobs`` holds something else, or nothing.
     :raises ScnetJobFailedError: in the subclass that says how, if a job ended badly.
@@ -46,6 +50,7 @@ class ScnetJobSensor(BaseSensorOperator):
         scheduler_id: str | None = None,
         user: str | None = None,
         fail_fast: bool = True,
+        log_lines: int = 50,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -54,10 +59,12 @@ class ScnetJobSensor(BaseSensorOperator):
         self.scheduler_id = scheduler_id
         self.user = user
         self.fail_fast = fail_fast
+        self.log_lines = log_lines
         self._watch: Watch | None = None
 
     def poke(self, context: Context) -> bool:
         """Look at the jobs once; a look that fails for now is no verdict."""
+        from airflow_provider_scnet.jobs.logs import show_logs
         from airflow_provider_scnet.jobs.waiting import error_of
 
         watch = self._watch = self._watch or self._begin()
@@ -67,6 +74,8 @@ class ScnetJobSensor(BaseSensorOperator):
             self.log.warning("Could not look at the jobs: %s", error)
         failed = [outcome for outcome in watch.outcomes if not outcome.is_good]
         if failed and (self.fail_fast or not watch.open):
+            for outcome in failed[:SHOWN_JOBS]:
+                show_logs(watch.client, outcome.log_ref, self.log_lines, logger=self.log)
             raise error_of(failed, is_final=True)
         if watch.open:
             self.log.info("%d of %d jobs go on.", len(watch.open), len(watch.open) + len(watch.outcomes))

@@ -44,6 +44,7 @@ class Behaviour:
         BOOT_FAIL, LAUNCH_FAILED, REVOKED or RECONFIG_FAIL; None for never.
     :param history_lag: seconds until the history lists a job that has ended.
     :param has_history: False: the history is always empty.
+    :param first_page: number of the first page of a log; nobody tells whether it is 1 or 0.
     """
 
     latency: float = 0.0
@@ -74,3 +75,4 @@ class Behaviour:
     requeue_after: float | None = None
     history_lag: float = 0.0
     has_history: bool = True
+    first_page: Literal[0, 1] = 1

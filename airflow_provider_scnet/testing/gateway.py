@@ -18,6 +18,7 @@ from airflow_provider_scnet.testing.tokens import Claims, TokenOffice
 from airflow_provider_scnet.testing.view import View
 from airflow_provider_scnet.testing.wire import Answer, ApiError, RecordedRequest, envelope, require
 
+PAGE_LINES = 1000
 MAP_ENTRY = re.compile(rf"(\d+),([^,:;\s]+):({JOB_ID}):")
 Entry = tuple[str, str, str]
 
@@ -65,6 +66,7 @@ class Gateway:
             ("GET", "/historyjobs", "history", self._list_history),
             ("DELETE", "/jobs", "delete", self._delete_jobs),
             ("POST", "/apptemplates/BASIC/BASE/job", "submit", self._submit),
+            ("POST", "/file/content", "content", self._show_file),
         ]
         base = re.escape(f"{prefix}/openapi/v2")
         return [
@@ -188,7 +190,35 @@ class Gateway:
             )
             job.exit_code, job.work_dir, job.command = life.exit_code, options["WORK_DIR"], options["CMD_FILE"]
             job.nodes, job.procs = wanted.nodes, wanted.procs
+            job.logs, job.log_paths = wanted.logs, wanted.log_paths
         return self._id(number)
+
+    def _show_file(self, call: Call) -> object:
+        """A page of a job's log, 1,000 lines long; a file that is missing has no text."""
+        form = call.request.form
+        require(form, ["dirPath", "triggerNum", "rollDirection"])
+        if form["rollDirection"] not in ("UP", "DOWN") or not form["triggerNum"].isdecimal():
+            raise ApiError("10004")
+        lines = self._log(call.claims["computeUser"], form["dirPath"]).splitlines(keepends=True)
+        pages = [lines[start : start + PAGE_LINES] for start in range(0, len(lines), PAGE_LINES)]
+        if form["rollDirection"] == "UP":
+            pages = [lines[max(0, end - PAGE_LINES) : end] for end in range(len(lines), 0, -PAGE_LINES)]
+        number = int(form["triggerNum"]) - self._behaviour.first_page
+        page = pages[number] if 0 <= number < len(pages) else []
+        return {
+            "data": "".join(page),
+            "allLineTotal": len(lines),
+            "totalTriggerTimes": len(pages),
+            "success": "true",
+            "errmsg": "",
+        }
+
+    def _log(self, user: str, path: str) -> str:
+        for job in self._cluster.jobs:
+            for stream, text in job.logs.items():
+                if job.user == user and job.log_path(stream) == path:
+                    return text
+        return ""
 
     def _scheduler(self, scheduler_id: str) -> str:
         if scheduler_id not in self._cluster.schedulers:

@@ -31,6 +31,8 @@ class Job:
     :param started_at: when it first started, seconds since the epoch; None while it is queued.
     :param outcome: Slurm's word for it once it has ended.
     :param exit_code: Slurm's ``rc:signal``; None for the usual one of the outcome.
+    :param logs: what it has written to ``stdout`` and ``stderr``; a stream without an entry has no file.
+    :param log_paths: where those are; by default in its working directory.
     :param deletes: how many deletes have named it.
     :param ignores_delete: deletes are answered with success and do nothing: all (True) or the next n.
     :param refused: ``(code, msg)`` with which a delete of this job is refused.
@@ -51,6 +53,8 @@ class Job:
     command: str = ""
     nodes: int = 1
     procs: int = 1
+    logs: dict[str, str] = field(default_factory=dict)
+    log_paths: dict[str, str] = field(default_factory=dict)
     deletes: int = 0
     ignores_delete: bool | int = False
     refused: tuple[str, str] | None = None
@@ -60,6 +64,16 @@ class Job:
     def ref(self) -> str:
         """The job as an entry of ``strJobInfoMap``."""
         return f"{self.scheduler_id},{self.user}:{self.job_id}:"
+
+    def log_path(self, stream: str, job_id: str | None = None) -> str:
+        """
+        Return the file that a stream is written to.
+
+        :param stream: ``stdout`` or ``stderr``.
+        :param job_id: of the member of an array, where the job stands for several.
+        """
+        given = self.log_paths.get(stream, f"{self.work_dir}/std.{stream.removeprefix('std')}.%j")
+        return given.replace("%j", job_id or self.job_id)
 
     @property
     def timeline(self) -> Sequence[Entry]:

@@ -131,8 +131,8 @@ def detail_record(job: Job, look: Look, scheduler_name: str) -> Record:
         "appType": "BASE",
         "jobmanagerName": scheduler_name,
         "jobmanagerType": "SLURM",
-        "outputPath": f"{job.work_dir}/std.out.{job.job_id}",
-        "errorPath": f"{job.work_dir}/std.err.{job.job_id}",
+        "outputPath": job.log_path("stdout"),
+        "errorPath": job.log_path("stderr"),
         "exitCode": "",
         "jobInitAttr": raw_attributes(job, look),
         "jobSubmitTime": beijing(job.submitted_at),
@@ -186,7 +186,7 @@ def history_record(job: Job, scheduler_name: str, job_id: str | None = None) -> 
         "nodect": job.nodes,
         "workdir": job.work_dir,
         "command": job.command,
-        "stdout": f"{job.work_dir}/std.out.{job_id}",
+        "stdout": job.log_path("stdout", job_id),
         "stderr": None,
     }
 

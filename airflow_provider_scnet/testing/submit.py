@@ -13,6 +13,7 @@ REQUIRED = ("CMD_FILE", "SUBMIT_TYPE", "JOB_NAME", "WORK_DIR", "QUEUE", "WALL_TI
 COUNTS = ("NNODE", "NPROC", "PPN", "MULTI_SUB")
 WALL_TIME = re.compile(r"(\d+):([0-5]\d):([0-5]\d)")
 SLEEP = re.compile(r"sleep\s+(\d+(?:\.\d+)?)")
+ECHO = re.compile(r"echo\s+(.*)")
 EXIT = re.compile(r"exit\s+(\d+)")
 
 
@@ -44,6 +45,22 @@ class Submission:
     scheduler_id: str
     options: dict[str, str]
     life: Life
+
+    @property
+    def log_paths(self) -> dict[str, str]:
+        """Where stdout and stderr go, if that was said."""
+        members = {"stdout": "STD_OUT_FILE", "stderr": "STD_ERR_FILE"}
+        return {stream: self.options[member] for stream, member in members.items() if member in self.options}
+
+    @property
+    def logs(self) -> dict[str, str]:
+        """What its ``echo`` commands will have written, those that end in ``>&2`` to stderr."""
+        logs = {"stdout": "", "stderr": ""}
+        for step in _steps(self.options["CMD_FILE"]):
+            if match := ECHO.fullmatch(step):
+                text, is_error = match[1].removesuffix(">&2").strip(), match[1].endswith(">&2")
+                logs["stderr" if is_error else "stdout"] += text.strip("'\"") + "\n"
+        return {} if self.life.exit_code == "0:53" else logs
 
     @property
     def nodes(self) -> int:
@@ -129,7 +146,7 @@ def life_of(options: dict[str, str]) -> Life:
     if "\r" in options["CMD_FILE"]:
         # CRLF line ends were seen to break the script.
         return Life(1.0, "FAILED", "127:0")
-    steps = [step.strip() for step in re.split(r"[\n;]|&&", options["CMD_FILE"]) if step.strip()]
+    steps = _steps(options["CMD_FILE"])
     naps = [float(match[1]) for step in steps if (match := SLEEP.fullmatch(step))]
     runtime = sum(naps) if naps else 1.0
     hours, minutes, seconds = (int(part) for part in options["WALL_TIME"].split(":"))
@@ -140,3 +157,7 @@ def life_of(options: dict[str, str]) -> Life:
     leave = EXIT.fullmatch(last)
     code = int(leave[1]) % 256 if leave else int(last == "false")
     return Life(runtime, "FAILED" if code else "COMPLETED", f"{code}:0")
+
+
+def _steps(command: str) -> list[str]:
+    return [step.strip() for step in re.split(r"[\n;]|&&", command) if step.strip()]

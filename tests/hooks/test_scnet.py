@@ -18,6 +18,7 @@ from airflow_provider_scnet.exceptions import (
 )
 from airflow_provider_scnet.hooks.scnet import ScnetHook
 from airflow_provider_scnet.jobs import JobRef
+from airflow_provider_scnet.jobs.specification import JobSpecification
 from airflow_provider_scnet.testing import ScnetEmulator
 from tests.conftest import SCHEDULER, SECOND_SCHEDULER
 
@@ -294,3 +295,21 @@ def test_token_of_another_region(monkeypatch: pytest.MonkeyPatch, single: ScnetE
     token = single.mint_token(clusterId="99999")
     with pytest.raises(ScnetCredentialError, match="of another region"):
         connect(monkeypatch, single, password=token).delete_jobs(single.add_job().ref)
+
+
+def test_read_log(scnet_default: ScnetEmulator) -> None:
+    job = scnet_default.add_job()
+    job.logs = {"stdout": "one\ntwo\n"}
+    assert ScnetHook().read_log(job.ref, lines=1) == "two"
+    assert ScnetHook().read_log(job.ref, stream="stderr") == ""
+    with pytest.raises(ValueError, match="name one job"):
+        ScnetHook().read_log([])
+
+
+def test_submit_job(scnet_default: ScnetEmulator) -> None:
+    wanted = {"command": "true", "job_queue": "debug", "work_dir": "/a", "walltime": "01:00:00"}
+    hook = ScnetHook()
+    hook.scheduler_id = "1638523853"
+    assert hook.submit_job(wanted, name="flow") == scnet_default.jobs[0].ref
+    assert hook.submit_job(JobSpecification(**wanted)) == scnet_default.jobs[1].ref
+    assert [job.name for job in scnet_default.jobs] == ["flow", "airflow"]

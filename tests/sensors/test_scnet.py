@@ -74,3 +74,31 @@ def test_look_that_is_refused(scnet_default: ScnetEmulator) -> None:
 def test_nothing_to_wait_for_is_no_success(scnet_default: ScnetEmulator, nothing: Any) -> None:
     with pytest.raises(ScnetJobReferenceError, match="no job to wait for"):
         sensor(nothing).poke({})
+
+
+@pytest.mark.parametrize("log_lines", [50, 0])
+def test_log_of_a_job_that_failed_is_shown(
+    scnet_default: ScnetEmulator, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, log_lines: int
+) -> None:
+    caplog.set_level("INFO")
+    job = scnet_default.add_job("FAILED", ended_ago=10)
+    job.logs = {"stdout": "residual nan\n", "stderr": ""}
+    with pytest.raises(ScnetJobFailedError):
+        sensor(job, log_lines=log_lines).poke({})
+    said = caplog.text + capsys.readouterr().out
+    assert ("residual nan" in said) is bool(log_lines)
+
+
+def test_log_that_cannot_be_read_changes_nothing(scnet_default: ScnetEmulator) -> None:
+    scnet_default.fail("content", code="10009", times=None)
+    with pytest.raises(ScnetJobTimeLimitError):
+        sensor(scnet_default.add_job("TIMEOUT", ended_ago=10)).poke({})
+
+
+def test_log_of_the_member_that_failed(scnet_default: ScnetEmulator, caplog: pytest.LogCaptureFixture) -> None:
+    for member, word in ((1, "COMPLETED"), (2, "FAILED")):
+        job = scnet_default.add_job(word, job_id=f"500_{member}", ended_ago=10)
+        job.logs = {"stdout": f"member {member}\n"}
+    with pytest.raises(ScnetJobFailedError, match="member 500_2"):
+        sensor(job.ref.replace("500_2", "500")).poke({})
+    assert scnet_default.requests[-1].form["dirPath"].endswith("std.out.500_2")

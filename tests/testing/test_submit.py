@@ -48,6 +48,43 @@ def test_a_number_as_id(scnet, call):
     assert call("POST", PATH, json=body())["data"] == 101
 
 
+def test_what_a_job_writes(scnet, call):
+    changes = {"GAP_CMD_FILE": "echo begin\necho 'no mesh' >&2; sleep 1; exit 3", "GAP_STD_OUT_FILE": "/a/out.%j"}
+    call("POST", PATH, json=body(**changes))
+    job = scnet.job(101)
+    assert job.logs == {"stdout": "begin\n", "stderr": "no mesh\n"}
+    assert (job.log_path("stdout"), job.log_path("stderr")) == ("/a/out.101", f"{job.work_dir}/std.err.101")
+    page = call("POST", "/file/content", data={"dirPath": "/a/out.101", "triggerNum": "1", "rollDirection": "UP"})
+    assert page["data"]["data"] == "begin\n"
+
+
+def test_job_without_an_output_path_writes_nothing(scnet, call):
+    call("POST", PATH, json=body(GAP_CMD_FILE="echo begin", GAP_WORK_DIR="relative"))
+    assert scnet.job(101).logs == {}
+
+
+@pytest.mark.parametrize("direction", ["UP", "DOWN"])
+def test_pages_of_a_log(scnet, call, direction):
+    job = scnet.add_job()
+    job.logs = {"stdout": "".join(f"{number}\n" for number in range(1500))}
+
+    def page(number):
+        form = {"dirPath": job.log_path("stdout"), "triggerNum": str(number), "rollDirection": direction}
+        answer = call("POST", "/file/content", data=form)["data"]
+        assert (answer["allLineTotal"], answer["totalTriggerTimes"]) == (1500, 2)
+        return answer["data"].split()
+
+    first, second = (0, 1000) if direction == "DOWN" else (500, 0)
+    assert (page(1)[0], len(page(1))) == (str(first), 1000)
+    assert (page(2)[0], len(page(2))) == (str(second), 500)
+    assert page(0) == page(3) == []
+
+
+@pytest.mark.parametrize("form", [{}, {"dirPath": "/a", "triggerNum": "x", "rollDirection": "UP"}])
+def test_log_asked_for_in_a_wrong_way(scnet, call, form):
+    assert call("POST", "/file/content", data=form)["code"] in ("10003", "10004")
+
+
 def test_an_array(scnet, call):
     assert call("POST", PATH, json=body(GAP_MULTI_SUB="3"))["data"] == "101"
     assert [job.job_id for job in scnet.jobs] == ["101_1", "101_2", "101_3"]
