@@ -1,4 +1,4 @@
-"""What a DAG file pays for importing the operator, on top of what every DAG file imports."""
+"""What a DAG file pays for importing operators and sensor, on top of what every DAG file imports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ try:
 except ImportError:
     import airflow.models.baseoperator
 import airflow.providers.common.compat.sdk as sdk
-sdk.BaseOperator, sdk.AirflowException
+sdk.BaseOperator, sdk.BaseSensorOperator, sdk.AirflowException
 before, started = set(sys.modules), time.perf_counter()
 import {module}
 print(json.dumps([time.perf_counter() - started, sorted(set(sys.modules) - before)]))
@@ -27,11 +27,11 @@ print(json.dumps([time.perf_counter() - started, sorted(set(sys.modules) - befor
 
 def run() -> bool:
     """Print modules and milliseconds beside those of `requests`; tell whether the promise is kept."""
-    ours, modules = _measure("airflow_provider_scnet.operators.scnet")
+    ours, modules = _measure("airflow_provider_scnet.operators.scnet, airflow_provider_scnet.sensors.scnet")
     theirs, their_modules = _measure("requests")
     print("Import on top of airflow.sdk")
     print(
-        f"  the operator             {ours * 1000:8.1f} ms {len(modules):4d} modules  (promise: at most {MOST_MODULES})"
+        f"  operators and sensor     {ours * 1000:8.1f} ms {len(modules):4d} modules  (promise: at most {MOST_MODULES})"
     )
     print(f"  requests, for comparison {theirs * 1000:8.1f} ms {len(their_modules):4d} modules")
     print(f"  ratio                    {theirs / ours:8.1f}\n")
