@@ -89,11 +89,10 @@ class Sweep:
             self._delete()
             is_late, is_proven = self._elapsed() >= self._timeout, self._is_proven()
             found, is_complete = self._search()
-            is_late |= isinstance(self._trouble, ScnetPermanentError)
             self._due = self._to_be_deleted(found)
             if self._due and not is_late:
                 continue
-            if (is_proven and is_complete) or is_late:
+            if (is_proven and is_complete) or is_late or isinstance(self._trouble, ScnetPermanentError):
                 break
             self._patience.sleep(self._pause())
         self._delete()  # what the last search has found
@@ -132,7 +131,7 @@ class Sweep:
         """The jobs that lists show, and whether these are sure to show all."""
         jobs: list[TaggedJob] = []
         is_complete, is_blank, self._trouble = True, True, None
-        for scheduler_id in self._schedulers():
+        for scheduler_id in sorted(self._schedulers()):
             try:
                 found = Search(self._client, scheduler_id, self._sought.user, self._sought.tasks).listed()
             except ScnetError as error:
