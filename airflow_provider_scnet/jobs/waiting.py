@@ -14,6 +14,7 @@ from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import Phase
 from airflow_provider_scnet.exceptions import (
+    ScnetError,
     ScnetJobCancelledError,
     ScnetJobFailedError,
     ScnetJobNodeFailureError,
@@ -25,6 +26,7 @@ from airflow_provider_scnet.exceptions import (
 from airflow_provider_scnet.jobs.evidence import (
     HISTORY_WINDOW,
     SINGLE_READS,
+    Evidence,
     group_by,
     read_detail,
     read_history,
@@ -32,8 +34,10 @@ from airflow_provider_scnet.jobs.evidence import (
 )
 from airflow_provider_scnet.jobs.outcome import Ending, ending_of, may_be_started_again
 from airflow_provider_scnet.jobs.sighting import latest
-from airflow_provider_scnet.wording import quote
+from airflow_provider_scnet.wording import counted, quote
 
+BLANK_FOR = 90.0
+"""Seconds for which a list that shows no job at all has to stay so: an outage may look like that."""
 NO_OUTPUT = "0:53"
 NAMED_JOBS = 20
 _ERRORS: dict[Ending, type[ScnetJobFailedError]] = {
@@ -94,6 +98,9 @@ class Watch:
         self._refs = list(dict.fromkeys(refs))
         self._log = logger
         self._outcomes: dict[JobRef, Outcome] = {}
+        self._blank_since: dict[tuple[str, str], float] = {}  # lists, by scheduler and user, that show no job at all
+        self.is_unsure = False
+        """Whether the last look would have told more, had a list that shows no job at all been so for longer."""
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -109,29 +116,50 @@ class Watch:
         """
         Look at the jobs that are open, once. Requests grow with pages, not with jobs.
 
-        :raises ScnetError: if SCNet does not answer.
+        :raises ScnetError: if a list cannot be read; jobs of other schedulers and users were looked at all the same.
         """
+        self.is_unsure = False
+        error: ScnetError | None = None
         for of_scheduler in group_by(self.open, "scheduler_id").values():
             for refs in group_by(of_scheduler, "user").values():
-                self._look_at(refs)
+                try:
+                    self._look_at(refs)
+                except ScnetError as failure:
+                    error = error or failure
+        if error:
+            raise error
 
     def _look_at(self, refs: Sequence[JobRef]) -> None:
         """Jobs of one user in one scheduler."""
         evidence = read_list(self.client, refs[0].scheduler_id, user=refs[0].user)
+        is_sure = evidence.read.is_complete and self._is_no_outage(refs[0], evidence)
         live = {ref: evidence.sightings.records_of(ref) for ref in refs}
         self._ask_for_words(live)
         past = self._read_history({ref: records for ref, records in live.items() if not _tells(ref, records)})
         for ref, records in live.items():
             known = latest(records, past.get(ref, []))
-            if _is_array(ref, known) and not evidence.read.is_complete:
-                continue  # members that go on may be hidden
-            self._judge(ref, known)
+            if not is_sure and _may_go_on_unseen(ref, known):
+                self.is_unsure |= evidence.read.is_complete
+            else:
+                self._judge(ref, known)
+
+    def _is_no_outage(self, ref: JobRef, evidence: Evidence) -> bool:
+        """A list that shows any job is none; one that shows none has to stay so."""
+        key, now = (ref.scheduler_id, ref.user), self.client.patience.now()
+        if evidence.sightings.owners:
+            self._blank_since.pop(key, None)
+            return True
+        return now - self._blank_since.setdefault(key, now) >= BLANK_FOR
 
     def _ask_for_words(self, live: dict[JobRef, list[JobRecord]]) -> None:
         """A live code says nothing about success; the job's own detail may have the scheduler's word."""
         doubtful = [ref for ref, records in live.items() if [r.state.phase for r in records] in _IN_DOUBT]
         for ref in doubtful[:SINGLE_READS]:
-            detail = read_detail(self.client, ref, live[ref][0].scheduler_name)
+            try:
+                detail = read_detail(self.client, ref, live[ref][0].scheduler_name)
+            except ScnetError as error:  # the history tells, too, if later
+                self._log.warning("Could not look at the detail of job %s: %s", ref, error)
+                continue
             if detail.record and detail.is_ours and detail.record.word:
                 live[ref] = [detail.record]
 
@@ -141,9 +169,12 @@ class Watch:
         single = [ref for ref, records in live.items() if not _is_array(ref, records)]
         for by_pages in (False, True):
             refs = [ref for ref in live if not found.get(ref)] if by_pages else single
-            if refs:
-                past = read_history(self.client, refs, window=HISTORY_WINDOW, by_pages=by_pages).sightings
-                found |= {ref: past.records_of(ref) for ref in refs}
+            try:
+                past = read_history(self.client, refs, window=HISTORY_WINDOW, by_pages=by_pages) if refs else None
+            except ScnetError as error:
+                self._log.warning("Could not look for %s in the history: %s", counted(len(refs), "job"), error)
+                continue
+            found |= {ref: past.sightings.records_of(ref) for ref in refs} if past else {}
         return found
 
     def _judge(self, ref: JobRef, records: list[JobRecord]) -> None:
@@ -164,6 +195,11 @@ _BEST = Ending.COMPLETED
 
 def _is_array(ref: JobRef, records: Iterable[JobRecord]) -> bool:
     return any(record.job_id != ref.job_id for record in records)
+
+
+def _may_go_on_unseen(ref: JobRef, records: Sequence[JobRecord]) -> bool:
+    """Whether what is known may be about other members, or about a run before a restart."""
+    return _is_array(ref, records) or any(record.state.phase is Phase.INTERRUPTED for record in records)
 
 
 def _tells(ref: JobRef, records: Sequence[JobRecord]) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_scnet.api.reference import check_scheduler_id, is_nothing
-from airflow_provider_scnet.exceptions import ScnetStoppedError
+from airflow_provider_scnet.exceptions import ScnetError, ScnetStoppedError
 from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.specification import JobSpecification
 from airflow_provider_scnet.operators.submitters import ask, shared_map_index, task_ids_of
@@ -140,7 +140,7 @@ class ScnetSubmitJobOperator(BaseOperator):
         if self._is_killed:
             self._delete_at_once()
             submission.note_killed(self._ref)
-            raise ScnetStoppedError(f"The task was told to stop while it submitted job {self._ref}: a delete was sent.")
+            raise ScnetStoppedError(f"The task was told to stop while it submitted job {self._ref}.")
         context["ti"].xcom_push(key="job", value=str(self._ref))
         return str(self._ref)
 
@@ -178,8 +178,14 @@ class ScnetSubmitJobOperator(BaseOperator):
         )
 
     def _delete_at_once(self) -> None:
-        if self._hook and self._ref:
+        """In a signal handler, an error would strike whatever was interrupted."""
+        if not self._hook or not self._ref:
+            return
+        try:
             self._hook.client.tried_once().delete_jobs([self._ref])
+        except ScnetError as error:
+            self.log.error("Job %s may go on, for it could not be deleted: %s", self._ref, error)
+        else:
             self.log.warning("Sent a delete of job %s; nobody looks whether it ends.", self._ref)
 
     def _arguments(self) -> dict[str, Any]:

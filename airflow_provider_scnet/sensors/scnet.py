@@ -65,13 +65,13 @@ class ScnetJobSensor(BaseSensorOperator):
     def poke(self, context: Context) -> bool:
         """Look at the jobs once; a look that fails for now is no verdict."""
         from airflow_provider_scnet.jobs.logs import show_logs
-        from airflow_provider_scnet.jobs.waiting import error_of
+        from airflow_provider_scnet.jobs.waiting import BLANK_FOR, error_of
 
         watch = self._watch = self._watch or self._begin()
-        try:
-            watch.look()
-        except ScnetTransientError as error:
-            self.log.warning("Could not look at the jobs: %s", error)
+        self._look(watch)
+        if watch.is_unsure and self.reschedule:  # the next poke remembers nothing of this one
+            watch.client.patience.sleep(BLANK_FOR)
+            self._look(watch)
         failed = [outcome for outcome in watch.outcomes if not outcome.is_good]
         if failed and (self.fail_fast or not watch.open):
             for outcome in failed[:SHOWN_JOBS]:
@@ -80,6 +80,12 @@ class ScnetJobSensor(BaseSensorOperator):
         if watch.open:
             self.log.info("%d of %d jobs go on.", len(watch.open), len(watch.open) + len(watch.outcomes))
         return not watch.open
+
+    def _look(self, watch: Watch) -> None:
+        try:
+            watch.look()
+        except ScnetTransientError as error:
+            self.log.warning("Could not look at the jobs: %s", error)
 
     def _begin(self) -> Watch:
         from airflow_provider_scnet.hooks.scnet import ScnetHook  # with requests: not at every DAG parse

@@ -13,9 +13,9 @@ from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.exceptions import ScnetJobFailedError, ScnetTransientError
 from airflow_provider_scnet.jobs.outcome import Ending
 from airflow_provider_scnet.jobs.parsing import parse_jobs
-from airflow_provider_scnet.jobs.waiting import NAMED_JOBS, Outcome, Watch, error_of
+from airflow_provider_scnet.jobs.waiting import BLANK_FOR, NAMED_JOBS, Outcome, Watch, error_of
 from airflow_provider_scnet.testing import ScnetEmulator
-from tests.conftest import SCHEDULER, client_of
+from tests.conftest import SCHEDULER, SECOND_SCHEDULER, client_of
 
 REF = JobRef(SCHEDULER, "acexample01", "197")
 See = Callable[..., dict[str, Ending]]
@@ -100,6 +100,7 @@ def test_interrupted_job_may_be_started_again(scnet: ScnetEmulator, see: See, wo
 
 @pytest.mark.parametrize("ago", [10, 3600])
 def test_array(scnet: ScnetEmulator, see: See, ago: float) -> None:
+    scnet.add_job()  # so that no list is empty
     for member in (1, 2):
         scnet.add_job("COMPLETED", job_id=f"500_{member}", ended_ago=ago)
     assert see("500") == {"500": Ending.COMPLETED}
@@ -122,6 +123,58 @@ def test_array_whose_members_a_cut_list_may_hide(scnet: ScnetEmulator, see: See)
         scnet.add_job()
     scnet.list_cap = 3
     assert see("500") == {}
+
+
+@pytest.mark.parametrize("blank", ["empty", "null"])
+def test_outage_that_looks_empty_hides_members_that_go_on(scnet: ScnetEmulator, blank: Any) -> None:
+    scnet.add_job("COMPLETED", job_id="500_1", ended_ago=3600)
+    hidden = scnet.add_job(job_id="500_2")
+    watch = Watch(client_of(scnet), parse_jobs(f"{SCHEDULER},{scnet.user}:500:"))
+    scnet.blank_lists = blank
+    for _ in range(2):
+        watch.look()
+        assert watch.open
+        assert watch.is_unsure
+        scnet.clock.advance(40)
+    scnet.blank_lists = None
+    watch.look()
+    assert (bool(watch.open), watch.is_unsure) == (True, False)
+    hidden.become("COMPLETED")
+    watch.look()
+    assert not watch.open
+
+
+def test_outage_that_looks_empty_hides_a_restarted_job(scnet: ScnetEmulator, see: See) -> None:
+    job = scnet.add_job("NODE_FAIL", ended_ago=3600)
+    scnet.blank_lists = "empty"
+    assert see(job) == {}
+
+
+def test_list_that_stays_empty_is_believed(scnet: ScnetEmulator) -> None:
+    scnet.add_job("FAILED", job_id="500_1", ended_ago=3600)
+    watch = Watch(client_of(scnet), parse_jobs(f"{SCHEDULER},{scnet.user}:500:"))
+    watch.look()
+    assert watch.is_unsure
+    scnet.clock.advance(BLANK_FOR)
+    watch.look()
+    assert [outcome.ending for outcome in watch.outcomes] == [Ending.FAILED]
+
+
+@pytest.mark.parametrize("call", ["detail", "history"])
+def test_read_that_is_refused_is_no_verdict(scnet: ScnetEmulator, see: See, call: str) -> None:
+    scnet.fail(call, code="10009", times=None)
+    job = scnet.add_job("COMPLETED", ended_ago=60)
+    assert see(job) == {job.job_id: Ending.COMPLETED}  # for the other one tells
+    assert see(scnet.add_job("COMPLETED", ended_ago=3600)) == {} if call == "history" else True
+
+
+def test_trouble_with_one_scheduler_spares_the_other(scnet: ScnetEmulator) -> None:
+    jobs = [scnet.add_job("COMPLETED", ended_ago=10, scheduler_id=one) for one in (SCHEDULER, SECOND_SCHEDULER)]
+    scnet.fail("list", status=503, times=None, when=lambda r: r.query["strClusterIDList"] == SCHEDULER)
+    watch = Watch(client_of(scnet), parse_jobs([job.ref for job in jobs]))
+    with pytest.raises(ScnetTransientError):
+        watch.look()
+    assert [outcome.ref for outcome in watch.outcomes] == [jobs[1].ref]
 
 
 def test_many_jobs_cost_few_requests(scnet: ScnetEmulator, see: See) -> None:

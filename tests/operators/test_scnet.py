@@ -150,10 +150,20 @@ def test_kill_while_the_answer_is_under_way(scnet_default: ScnetEmulator) -> Non
     operator = ScnetSubmitJobOperator(**JOB)
     ti = TaskInstance()
     scnet_default.fail("submit", effect=True, code="0", data="101", when=lambda request: not operator.on_kill())
-    with pytest.raises(ScnetStoppedError, match=r"101.*a delete was sent"):
+    with pytest.raises(ScnetStoppedError, match=r"told to stop while it submitted.*101"):
         operator.execute({"ti": ti})
     assert not scnet_default.active_jobs
     assert not ti.pushed
+
+
+def test_kill_whose_delete_fails_strikes_nobody(
+    scnet_default: ScnetEmulator, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    operator = ScnetSubmitJobOperator(**JOB)
+    operator.execute({"ti": TaskInstance()})
+    scnet_default.fail("delete", code="10012")
+    operator.on_kill()
+    assert "may go on, for it could not be deleted" in caplog.text + capsys.readouterr().out
 
 
 def test_kill_while_the_task_prepares(scnet_default: ScnetEmulator, monkeypatch: pytest.MonkeyPatch) -> None:

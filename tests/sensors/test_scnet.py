@@ -11,6 +11,7 @@ from airflow_provider_scnet.exceptions import (
     ScnetJobTimeLimitError,
     ScnetPermissionError,
 )
+from airflow_provider_scnet.jobs import waiting
 from airflow_provider_scnet.sensors.scnet import ScnetJobSensor
 from airflow_provider_scnet.testing import ScnetEmulator
 
@@ -102,3 +103,15 @@ def test_log_of_the_member_that_failed(scnet_default: ScnetEmulator, caplog: pyt
     with pytest.raises(ScnetJobFailedError, match="member 500_2"):
         sensor(job.ref.replace("500_2", "500")).poke({})
     assert scnet_default.requests[-1].form["dirPath"].endswith("std.out.500_2")
+
+
+def test_outage_that_looks_empty_is_waited_for_where_the_next_poke_remembers_nothing(
+    scnet_default: ScnetEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "BLANK_FOR", 0.2)
+    scnet_default.add_job("COMPLETED", job_id="500_1", ended_ago=3600)
+    job = scnet_default.add_job(job_id="500_2")
+    scnet_default.fail("list", code="0", data={"total": 0, "list": []})
+    assert not sensor(job.ref.replace("500_2", "500"), mode="reschedule").poke({})
+    job.become("COMPLETED")
+    assert sensor(job.ref.replace("500_2", "500"), mode="reschedule").poke({})
