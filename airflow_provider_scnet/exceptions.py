@@ -166,6 +166,10 @@ class ScnetJobPreemptedError(ScnetJobFailedError):
     """A job had to make room for others."""
 
 
+class ScnetWaitTimeoutError(ScnetError):
+    """A job was waited for as long as ``timeout`` allows; the message says whether it was deleted."""
+
+
 class ScnetJobReferenceError(ScnetPermanentError, ValueError):
     """What was given as ``jobs`` is not a job reference; nothing was sent."""
 

@@ -23,6 +23,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "operators": [{"integration-name": "SCNet", "python-modules": ["airflow_provider_scnet.operators.scnet"]}],
         "sensors": [{"integration-name": "SCNet", "python-modules": ["airflow_provider_scnet.sensors.scnet"]}],
+        "triggers": [{"integration-name": "SCNet", "python-modules": ["airflow_provider_scnet.triggers.scnet"]}],
         "hooks": [{"integration-name": "SCNet", "python-modules": ["airflow_provider_scnet.hooks.scnet"]}],
         "connection-types": [
             {

@@ -40,6 +40,8 @@ class JobRecord:
     :param exit_code: the script's ``rc:signal``, live only.
     :param accounting_code: the history's ``jobExitStatus``: 0 is a good end; it is no exit code of the script.
     :param nodes: *names* of the nodes it runs on, as SCNet writes them.
+    :param node_count: how many nodes it has, or asked for.
+    :param cores: likewise, in all; so are ``gpus`` and ``dcus``.
     :param stdout: file that its output goes to; single jobs and the history tell.
     :param stderr: file that its errors go to, likewise.
     :param submitted_at: when it was submitted, in UTC.
@@ -61,6 +63,10 @@ class JobRecord:
     exit_code: str = ""
     accounting_code: int | None = None
     nodes: str = ""
+    node_count: int | None = None
+    cores: int | None = None
+    gpus: int | None = None
+    dcus: int | None = None
     work_dir: str = ""
     stdout: str = ""
     stderr: str = ""
@@ -98,13 +104,17 @@ class JobRecord:
             exit_code=_first(attributes, "ExitCode") or _first(wire, "exitCode"),
             accounting_code=_whole_number(wire.get("jobExitStatus")),
             nodes=_first(wire, "nodeUsed", "jobExecHost"),
+            node_count=_count(wire, attributes, "nodect", "nodeNumReq", "needNodes", attribute="NumNodes"),
+            cores=_count(wire, attributes, "procNumUsed", "jobProcNum", "procNumReq", attribute="NumCPUs"),
+            gpus=_count(wire, attributes, "gpuNumUsed", "jobGpuNum", "gpuNumReq"),
+            dcus=_count(wire, attributes, "dcuNumUsed", "dcuNumReq"),
             work_dir=_first(wire, "workDir", "workdir"),
             stdout=_first(wire, "outputPath", "stdout"),
             stderr=_first(wire, "errorPath", "stderr"),
             submitted_at=_moment(wire, "jobSubmitTime", "jobQueueTime"),
             started_at=_moment(wire, "jobStartTime"),
             ended_at=_moment(wire, "jobEndTime"),
-            run_time=_duration(wire.get("jobRunTime")),
+            run_time=_duration(wire.get("jobRunTime")) or _seconds(wire.get("jobWalltimeUsed")),
             past=past,
         )
 
@@ -182,6 +192,22 @@ def _duration(value: object) -> timedelta | None:
         return None
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+
+def _seconds(value: object) -> timedelta | None:
+    """The history has text with decimals, or a number."""
+    text = str(value).strip()
+    return timedelta(seconds=float(text)) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text) else None
+
+
+def _count(wire: Mapping[str, Any], attributes: Mapping[str, Any], *names: str, attribute: str = "") -> int | None:
+    """
+    The first that is more than nothing: what is used is 0 as long as the job waits, and where SCNet does not count. A
+    number of nodes may stand before what each of them is to have (``2:ppn=32``).
+    """
+    told = [*(wire.get(name) for name in names), attributes.get(attribute)]
+    numbers = [int(match[0]) for value in told if (match := re.match(r"[0-9]{1,9}(?!\w)", str(value).strip()))]
+    return next((number for number in numbers if number), 0 if numbers else None)
 
 
 def _whole_number(value: object) -> int | None:

@@ -126,7 +126,17 @@ class ScnetHook(BaseHook):
         if not refs:
             self.log.info("No jobs to delete.")
             return DeletionReport()
-        return Deletion(self._client_for(refs), refs, how, logger=self.log).run()
+        return self.deletion(refs, how).run()
+
+    def deletion(self, refs: list[JobRef], options: DeleteOptions) -> Deletion:
+        """
+        Prepare a deletion, for whoever does not sleep between its rounds.
+
+        :param refs: the jobs.
+        :param options: how to delete.
+        :raises ScnetError: if there is no client to be had; it names the jobs that are left.
+        """
+        return Deletion(self._client_for(refs), refs, options, logger=self.log)
 
     def _client_for(self, refs: list[JobRef]) -> ScnetClient:
         try:

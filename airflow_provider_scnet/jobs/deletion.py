@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_scnet.api.gateway import ScnetClient
+from airflow_provider_scnet.api.patience import Patience
 from airflow_provider_scnet.api.reference import JobRef, to_wire
 from airflow_provider_scnet.exceptions import (
     ScnetError,
@@ -64,18 +65,14 @@ class Deletion:
 
     def run(self) -> DeletionReport:
         """Delete the jobs on a worker, which sleeps between two rounds; raises what :meth:`rounds` raises."""
-        with closing(self.rounds()) as rounds:
-            for pause in rounds:
-                try:
-                    self._patience.sleep(pause)
-                except BaseException as error:  # where the generator waits, so that it leaves its account
-                    rounds.throw(error)
+        drive(self.rounds(), self._patience)
         return self.report()
 
     def rounds(self) -> Generator[float]:
         """
         Delete the jobs until none of them is left. Between two rounds of requests, the seconds to wait are yielded:
-        whoever drives this waits, however it likes. To be closed, so that an interruption leaves its account.
+        whoever drives this waits, however it likes. What interrupts the wait is to be thrown in, so that it leaves an
+        account; who closes this goes on elsewhere.
 
         :raises ScnetJobsNotDeletedError: if some are left at the deadline.
         :raises ScnetPermanentError: if all that are left were refused for good, in the class of that refusal; at once
@@ -89,6 +86,8 @@ class Deletion:
         except ScnetError as error:
             account = self._account_of_all("Mend that, then run this task again.")
             raise error.with_report(self.report(), account) from None
+        except GeneratorExit:
+            raise
         except BaseException:  # the task's execution_timeout, or a kill
             self._log.error("Stopped in the middle. %s", self._account_of_all("Run this task again."))
             raise
@@ -98,6 +97,11 @@ class Deletion:
         if report.left:
             raise self._not_deleted(report)
         self._log.info("All jobs are accounted for: %s.", report)
+
+    @property
+    def refs(self) -> list[JobRef]:
+        """The jobs that are to be deleted."""
+        return [job.ref for job in self._jobs]
 
     def report(self) -> DeletionReport:
         """Tell what became of the jobs so far."""
@@ -233,6 +237,21 @@ class Deletion:
                 f"know, or whose end nothing but a code tells, needs that long."
             )
         return ScnetJobsNotDeletedError, advice
+
+
+def drive(rounds: Generator[float], patience: Patience) -> None:
+    """
+    Sleep on a worker whatever pauses are asked for.
+
+    :param rounds: what asks for them.
+    :param patience: how to sleep.
+    """
+    with closing(rounds):
+        for pause in rounds:
+            try:
+                patience.sleep(pause)
+            except BaseException as error:  # where the generator waits, so that it leaves its account
+                rounds.throw(error)
 
 
 def _were(number: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from airflow_provider_scnet.jobs.evidence import HISTORY_WINDOW
 from airflow_provider_scnet.wording import quote
 
 STREAMS = ("stderr", "stdout")
+DEFAULT_LINES = 50
 MOST_BYTES = 16 << 10
 """Of one log that are shown."""
 LONGEST_LINE = 1000
@@ -36,13 +37,17 @@ def read_log(client: ScnetClient, ref: JobRef, stream: str, lines: int) -> list[
     return list(_bounded(text.splitlines()[-lines:] if lines > 0 else []))
 
 
-def show_logs(client: ScnetClient, ref: JobRef, lines: int, *, logger: Any) -> None:
+def show_logs(
+    client: ScnetClient, ref: JobRef, lines: int | None, *, streams: Sequence[str] = STREAMS, logger: Any
+) -> None:
     """
-    Write the ends of both logs of a job into the task's log. That one cannot be read changes nothing.
+    Write the ends of the logs of a job into the task's log. That one cannot be read changes nothing.
 
-    :param lines: of each at most; none at all for 0.
+    :param lines: of each at most; none at all for 0; default: 50.
+    :param streams: which ones.
     """
-    for stream in STREAMS if lines > 0 else ():
+    lines = DEFAULT_LINES if lines is None else lines
+    for stream in streams if lines > 0 else ():
         try:
             shown = read_log(client, ref, stream, lines)
         except ScnetError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +75,14 @@ class Notebook:
         except Exception as error:
             what = f"job {memory.ref}" if memory.ref else "what came of the submission"
             self._log.warning("Could not note %s in Airflow's state store (%s).", what, type(error).__name__)
+
+    def note_killed(self, ref: JobRef) -> None:
+        """
+        Take down that a delete of the job was sent: whatever old lists say, no later try goes on with it.
+
+        :param ref: the job.
+        """
+        self.note_after(Memory(time.time(), ref, is_killed=True))
 
     def _write(self, memory: Memory) -> None:
         if self._store is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any
 
@@ -30,6 +30,12 @@ class DeleteOptions:
     missing_ok: bool = True
     batch_size: int = 50
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the options in JSON types, times in seconds."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        times = {name: seconds(name, values[name]) for name in ("timeout", "poll_interval", "absent_for")}
+        return {**values, **times}
+
     def __post_init__(self) -> None:
         seconds("timeout", self.timeout)
         seconds("poll_interval", self.poll_interval)
@@ -50,3 +56,16 @@ def seconds(name: str, value: Any) -> float:
     if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < float("inf"):
         raise ValueError(f"{name}={value!r}: must be a positive number of seconds or a timedelta.")
     return float(number)
+
+
+def lines(name: str, value: Any) -> int:
+    """
+    Check a number of lines.
+
+    :param name: the argument, for the message.
+    :param value: 0 or more.
+    :raises ValueError: if it is anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{name}={value!r}: must be a whole number of lines, 0 for none.")
+    return value

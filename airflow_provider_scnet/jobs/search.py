@@ -138,15 +138,21 @@ class Search:
         )
 
     def _tagged(self, records: Iterable[JobRecord]) -> list[TaggedJob]:
-        jobs: dict[tuple[str, JobTag], list[JobRecord]] = defaultdict(list)
-        for record in records:
-            tag, number = JobTag.read(record.name), re.match(r"\d+", record.job_id)
-            if tag and tag.task in self.tasks and number:
-                jobs[number[0], tag].append(record)
-        return [
-            TaggedJob(JobRef(self.scheduler_id, self.user, job_id), tag, tuple(of_job))
-            for (job_id, tag), of_job in jobs.items()
-        ]
+        return jobs_of(self.tasks, records, self.scheduler_id, self.user)
+
+
+def jobs_of(tasks: Collection[str], records: Iterable[JobRecord], scheduler_id: str, user: str) -> list[TaggedJob]:
+    """
+    Return the jobs in a list that carry one of some tasks in their names.
+
+    :param tasks: what stands for them there.
+    """
+    jobs: dict[tuple[str, JobTag], list[JobRecord]] = defaultdict(list)
+    for record in records:
+        tag, number = JobTag.read(record.name), re.match(r"\d+", record.job_id)
+        if tag and tag.task in tasks and number:
+            jobs[number[0], tag].append(record)
+    return [TaggedJob(JobRef(scheduler_id, user, job_id), tag, tuple(of_job)) for (job_id, tag), of_job in jobs.items()]
 
 
 def _list_jobs(client: ScnetClient, scheduler_id: str, user: str) -> JobListing:

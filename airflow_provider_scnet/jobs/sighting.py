@@ -84,11 +84,12 @@ class Sightings:
     """
 
     def __init__(self, records: Iterable[JobRecord]) -> None:
-        self.owners = {record.user for record in records}
+        self.records = list(records)
+        self.owners = {record.user for record in self.records}
         self._by_array: dict[str, list[JobRecord]] = defaultdict(list)
         self._members: dict[str, list[JobRecord]] = defaultdict(list)  # each under an id of its own
         self._rests: dict[str, list[JobRecord]] = defaultdict(list)  # all others of an array
-        for record in records:
+        for record in self.records:
             if match := _ID.match(record.job_id):
                 self._by_array[match["array"]].append(record)
                 is_one = (match["member"] or "").isdigit() and not match["rest"]

@@ -111,13 +111,13 @@ class Submission:
         found = self._search()
         return self._adopt(found) if found else self._submit()
 
-    def note_killed(self, ref: JobRef) -> None:
-        """
-        Take down that a delete of the job was sent: whatever old lists say, no later try goes on with it.
-
-        :param ref: the job.
-        """
-        self._notebook.note_after(Memory(self._patience.wall_clock(), ref, is_killed=True))
+    def find(self) -> JobRef | None:
+        """Return the job as far as it is known: what is remembered, else what is listed. Nothing is submitted."""
+        known = self._notebook.read()
+        if known and known.ref:
+            return known.ref
+        job = self._result_of(self._look(with_past=False).jobs)
+        return job.ref if job else None
 
     def _nothing_was_sent(self) -> bool:
         known = self._notebook.read()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Generator, Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.exceptions import ScnetError, ScnetJobsNotDeletedError, ScnetPermanentError
-from airflow_provider_scnet.jobs.deletion import LOOKS_IN_A_PROOF, Deletion
+from airflow_provider_scnet.jobs.deletion import LOOKS_IN_A_PROOF, Deletion, drive
 from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.jobs.options import DeleteOptions, seconds
 from airflow_provider_scnet.jobs.report import DeletionReport, report_of_nothing
@@ -71,13 +71,27 @@ class Sweep:
         self._timeout = seconds("timeout", options.timeout)
         self._absent_for = seconds("absent_for", options.absent_for)
         self._due = list(refs)
-        self._known: set[JobRef] = set()
+        self._known: dict[JobRef, None] = {}
         self._report = DeletionReport()
         self._error: ScnetError | None = None  # of the last deletion: about all that is left
         self._trouble: ScnetError | None = None  # why the last search told nothing
         self._was_blank = False  # it showed no job at all, of whatever tasks: one such list may be an accident
 
     def run(self) -> DeletionReport:
+        """Delete on a worker, which sleeps between two rounds; raises what :meth:`rounds` raises."""
+        drive(self.rounds(), self._patience)
+        return self.report()
+
+    @property
+    def refs(self) -> list[JobRef]:
+        """The jobs that are to be deleted, as far as they are known."""
+        return list(dict.fromkeys([*self._known, *self._due]))
+
+    def report(self) -> DeletionReport:
+        """Tell what became of the jobs so far."""
+        return self._report
+
+    def rounds(self) -> Generator[float]:
         """
         Delete until a search that began after the last delete shows no other job; unless every task has told its job,
         searches have to show none for ``absent_for``.
@@ -86,7 +100,7 @@ class Sweep:
         :raises ScnetError: as a deletion does.
         """
         while True:
-            self._delete()
+            yield from self._delete()
             is_late, is_proven = self._elapsed() >= self._timeout, self._is_proven()
             found, is_complete = self._search()
             self._due = self._to_be_deleted(found)
@@ -94,11 +108,10 @@ class Sweep:
                 continue
             if (is_proven and is_complete) or is_late or isinstance(self._trouble, ScnetPermanentError):
                 break
-            self._patience.sleep(self._pause())
-        self._delete()  # what the last search has found
+            yield self._pause()
+        yield from self._delete()  # what the last search has found
         if self._error or not (is_proven and is_complete):
             raise self._error or self._not_proven()
-        return self._report
 
     def _to_be_deleted(self, found: list[TaggedJob]) -> list[JobRef]:
         """What is new; and what had ended, but goes on again."""
@@ -111,16 +124,18 @@ class Sweep:
             refs[:] = [ref for ref in refs if ref not in again]
         return [*new, *again]
 
-    def _delete(self) -> None:
+    def _delete(self) -> Generator[float]:
         """One job that does not end keeps none that is found later from being deleted."""
         if not self._due:
             return
-        self._known.update(self._due)
+        self._known.update(dict.fromkeys(self._due))
         left = [job.ref for job in self._report.left]
         self._report.left, self._error = [], None
         options = replace(self._options, timeout=max(LAST_ROUND, self._timeout - self._elapsed()))
         try:
-            report = Deletion(self._client, [*left, *self._due], options, logger=self._log).run()
+            deletion = Deletion(self._client, [*left, *self._due], options, logger=self._log)
+            yield from deletion.rounds()
+            report = deletion.report()
         except ScnetError as error:
             self._error = error
             report = error.report or report_of_nothing([*left, *self._due])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,16 +11,8 @@ from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import Phase
-from airflow_provider_scnet.exceptions import (
-    ScnetError,
-    ScnetJobCancelledError,
-    ScnetJobFailedError,
-    ScnetJobNodeFailureError,
-    ScnetJobOutOfMemoryError,
-    ScnetJobPreemptedError,
-    ScnetJobTimeLimitError,
-    final,
-)
+from airflow_provider_scnet.exceptions import ScnetError, ScnetPermanentError, ScnetTransientError
+from airflow_provider_scnet.jobs.deletion import Deletion
 from airflow_provider_scnet.jobs.evidence import (
     HISTORY_WINDOW,
     SINGLE_READS,
@@ -32,75 +22,57 @@ from airflow_provider_scnet.jobs.evidence import (
     read_history,
     read_list,
 )
-from airflow_provider_scnet.jobs.outcome import Ending, ending_of, may_be_started_again
+from airflow_provider_scnet.jobs.naming import JobTag
+from airflow_provider_scnet.jobs.options import DeleteOptions
+from airflow_provider_scnet.jobs.outcome import Outcome, ending_of, may_be_started_again
+from airflow_provider_scnet.jobs.search import GOES_ON, jobs_of
 from airflow_provider_scnet.jobs.sighting import latest
-from airflow_provider_scnet.wording import counted, quote
+from airflow_provider_scnet.wording import counted
 
 BLANK_FOR = 90.0
 """Seconds for which a list that shows no job at all has to stay so: an outage may look like that."""
-NO_OUTPUT = "0:53"
-NAMED_JOBS = 20
-_ERRORS: dict[Ending, type[ScnetJobFailedError]] = {
-    Ending.OUT_OF_MEMORY: ScnetJobOutOfMemoryError,
-    Ending.TIME_LIMIT: ScnetJobTimeLimitError,
-    Ending.NODE_FAILURE: ScnetJobNodeFailureError,
-    Ending.PREEMPTED: ScnetJobPreemptedError,
-    Ending.FAILED: ScnetJobFailedError,
-    Ending.CANCELLED: ScnetJobCancelledError,
-}
+MOST_REFUSALS = 3
+"""Looks in a row that are refused for good before it is believed."""
+LONGEST_DELETE = 20.0
+"""Seconds for deletes that nobody waits for."""
+LONGEST_PAUSE = 300.0
+"""Seconds between two looks that fail, unless looks are further apart anyway."""
+Followed = Mapping[JobRef, JobTag | None]
+"""Jobs, and the task instance that each was submitted by, if its twins are to be ended."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """
-    How a job ended.
-
-    :param record: the last that SCNet said of it; of an array, of the member that ended worst.
-    """
-
-    ref: JobRef
-    ending: Ending
-    record: JobRecord
-
-    @property
-    def is_good(self) -> bool:
-        """Whether it did what it was to do, as far as the scheduler knows."""
-        return self.ending is Ending.COMPLETED
-
-    @property
-    def log_ref(self) -> JobRef:
-        """The job, or the member of an array, whose log tells why."""
-        job_id = self.record.job_id
-        is_member = re.fullmatch(r"\d+_\d+", job_id) is not None
-        return JobRef(self.ref.scheduler_id, self.ref.user, job_id) if is_member else self.ref
-
-    def __str__(self) -> str:
-        record = self.record
-        member = f", member {record.job_id}" if record.job_id != self.ref.job_id else ""
-        reason = "" if record.reason in ("", "None") else f", reason {quote(record.reason, 80)}"
-        exit_code = f", exit code {quote(record.exit_code, 20)}" if record.exit_code else ""
-        return f"{self.ref}{member}  {self.ending.value} ({record.state}{reason}{exit_code})"
 
 
 class Watch:
     """
     Watch jobs until all have ended. What was seen to have ended is not looked for again.
 
+    A job whose task instance is known may have a twin: a second one that was submitted with it, or by an earlier
+    generation, and is listed late. It is deleted when it shows up, and the wait is not over before it has ended.
+
     :param client: how to talk to the region's gateways.
-    :param refs: the jobs, each once.
+    :param jobs: the jobs, each once.
     :param logger: where to tell what happens.
     """
 
-    def __init__(self, client: ScnetClient, refs: Iterable[JobRef], *, logger: Any = log) -> None:
+    def __init__(self, client: ScnetClient, jobs: Followed | Iterable[JobRef], *, logger: Any = log) -> None:
         self.client = client
-        self._refs = list(dict.fromkeys(refs))
+        self._refs: dict[JobRef, JobTag | None] = {}
         self._log = logger
         self._outcomes: dict[JobRef, Outcome] = {}
         self._blank_since: dict[tuple[str, str], float] = {}  # lists, by scheduler and user, that show no job at all
         self.is_unsure = False
         """Whether the last look would have told more, had a list that shows no job at all been so for longer."""
+        self.follow(jobs if isinstance(jobs, Mapping) else dict.fromkeys(jobs))
+
+    def follow(self, jobs: Followed) -> None:
+        """
+        Watch these from now on, instead of those before.
+
+        :param jobs: what is known of those that were watched before stays known.
+        """
+        self._refs = dict(jobs)
+        self._outcomes = {ref: outcome for ref, outcome in self._outcomes.items() if ref in jobs}
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -134,14 +106,42 @@ class Watch:
         evidence = read_list(self.client, refs[0].scheduler_id, user=refs[0].user)
         is_sure = evidence.read.is_complete and self._is_no_outage(refs[0], evidence)
         live = {ref: evidence.sightings.records_of(ref) for ref in refs}
+        twins = self._end_twins(refs, evidence.sightings.records)
         self._ask_for_words(live)
         past = self._read_history({ref: records for ref, records in live.items() if not _tells(ref, records)})
         for ref, records in live.items():
             known = latest(records, past.get(ref, []))
+            if ref in twins:
+                continue
             if not is_sure and _may_go_on_unseen(ref, known):
                 self.is_unsure |= evidence.read.is_complete
             else:
                 self._judge(ref, known)
+
+    def _end_twins(self, refs: Sequence[JobRef], listed: Sequence[JobRecord]) -> set[JobRef]:
+        """
+        Send a delete of what goes on beside the jobs, with each look until it has ended; return the jobs that have
+        such twins. A later generation's job is none: then it is this wait that has outlived its time.
+        """
+        ours = {(tag.task, tag.map_index): ref for ref in refs if (tag := self._refs[ref])}
+        if not ours:
+            return set()
+        tasks = {task for task, _ in ours}
+        twins: dict[JobRef, JobRef] = {}
+        ending = set()
+        for job in jobs_of(tasks, listed, refs[0].scheduler_id, refs[0].user):
+            ref = ours.get((job.tag.task, job.tag.map_index), job.ref)
+            tag = self._refs.get(ref)
+            is_theirs = job.ref in self._refs or not tag or job.tag.generation > tag.generation
+            if is_theirs or job.phase not in GOES_ON:
+                continue
+            twins[job.ref] = ref
+            if not job.is_on_its_way_out:
+                ending.add(job.ref)
+        if ending:
+            self._log.warning("Deleting what was submitted a second time: %s.", ", ".join(sorted(ending)))
+            delete_at_once(self.client, ending, logger=self._log)
+        return set(twins.values())
 
     def _is_no_outage(self, ref: JobRef, evidence: Evidence) -> bool:
         """A list that shows any job is none; one that shows none has to stay so."""
@@ -152,8 +152,11 @@ class Watch:
         return now - self._blank_since.setdefault(key, now) >= BLANK_FOR
 
     def _ask_for_words(self, live: dict[JobRef, list[JobRecord]]) -> None:
-        """A live code says nothing about success; the job's own detail may have the scheduler's word."""
-        doubtful = [ref for ref, records in live.items() if [r.state.phase for r in records] in _IN_DOUBT]
+        """
+        A live code says nothing about success; the job's own detail may have the scheduler's word, and tells more of an
+        end than lists do.
+        """
+        doubtful = [ref for ref, records in live.items() if len(records) == 1 and _is_in_doubt(records[0])]
         for ref in doubtful[:SINGLE_READS]:
             try:
                 detail = read_detail(self.client, ref, live[ref][0].scheduler_name)
@@ -184,13 +187,14 @@ class Watch:
             self._log.info("SCNet does not know job %s: neither listed nor in the history of the last 30 days.", ref)
         if not records or None in endings or any(may_be_started_again(record, now) for record in records):
             return
-        ending, record = min(zip(endings, records, strict=True), key=lambda one: list(Ending).index(one[0] or _BEST))
-        self._outcomes[ref] = outcome = Outcome(ref, ending or _BEST, record)
+        known = {record: ending for record, ending in zip(records, endings, strict=True) if ending}
+        self._outcomes[ref] = outcome = Outcome.of(ref, known)
         self._log.info("Job %s.", outcome)
 
 
-_IN_DOUBT = ([Phase.CLAIMED], [Phase.DOUBTFUL])
-_BEST = Ending.COMPLETED
+def _is_in_doubt(record: JobRecord) -> bool:
+    phase = record.state.phase
+    return phase in (Phase.CLAIMED, Phase.DOUBTFUL) or (phase is Phase.ENDED and record.ended_at is None)
 
 
 def _is_array(ref: JobRef, records: Iterable[JobRecord]) -> bool:
@@ -209,30 +213,66 @@ def _tells(ref: JobRef, records: Sequence[JobRecord]) -> bool:
     return bool(records) and not _is_array(ref, records) and None not in map(ending_of, records)
 
 
-def error_of(outcomes: Sequence[Outcome], *, is_final: bool) -> ScnetJobFailedError:
-    """
-    Make the error for jobs that ended badly, in the class that says how if they did so alike.
+class Trouble:
+    """Looks that fail one after the other: how long to pause, and when to give up."""
 
-    :param outcomes: of one or more such jobs.
-    :param is_final: whether a retry of the task would find the same jobs.
+    def __init__(self) -> None:
+        self._failures = 0
+
+    def pause_after(self, error: ScnetError, poll_interval: float) -> float:
+        """
+        Return the seconds until the next look, more with each that fails.
+
+        :param error: why the last one failed.
+        :param poll_interval: seconds between two looks while all is well.
+        :raises ScnetError: the error itself, if no look will help.
+        """
+        self._failures += 1
+        if isinstance(error, ScnetPermanentError) and self._failures >= MOST_REFUSALS:
+            raise error
+        asked = (error.retry_after if isinstance(error, ScnetTransientError) else None) or 0.0
+        growing = poll_interval * 2.0 ** min(self._failures - 1, 20)
+        return max(min(growing, max(poll_interval, LONGEST_PAUSE)), asked)
+
+
+def wait_for(watch: Watch, *, poll_interval: float, timeout: float | None, logger: Any = log) -> list[Outcome]:
     """
-    kinds = {_ERRORS[outcome.ending] for outcome in outcomes}
-    kind = kinds.pop() if len(kinds) == 1 else ScnetJobFailedError
-    first = outcomes[0]
-    remedy = ""
-    if any(outcome.record.exit_code == NO_OUTPUT for outcome in outcomes):
-        remedy = f"Exit code {NO_OUTPUT} without a log: the output path could not be opened. Does work_dir exist?"
-    if len(outcomes) == 1:
-        message = f"Job {first}."
-    else:
-        more = len(outcomes) - NAMED_JOBS
-        lines = [f"{len(outcomes)} jobs ended badly:", *(f"  {outcome}" for outcome in outcomes[:NAMED_JOBS])]
-        message = "\n".join([*lines, *([f"  and {more} more"] if more > 0 else [])])
-    return (final(kind) if is_final else kind)(
-        message,
-        remedy=remedy,
-        ref=str(first.ref),
-        state=str(first.record.state),
-        reason=first.record.reason,
-        exit_code=first.record.exit_code,
-    )
+    Wait on a worker until all jobs have ended, or time is up.
+
+    :param watch: of the jobs.
+    :param poll_interval: seconds between two looks.
+    :param timeout: seconds for which to wait; ``None`` for ever.
+    :param logger: where to tell which look failed.
+    :return: how those ended that have.
+    :raises ScnetError: if no look will help.
+    :raises ScnetStoppedError: if the task is told to stop.
+    """
+    patience, trouble = watch.client.patience, Trouble()
+    ends_at = patience.now() + (float("inf") if timeout is None else timeout)
+    while True:
+        pause = poll_interval
+        try:
+            watch.look()
+            trouble = Trouble()
+        except ScnetError as error:
+            pause = trouble.pause_after(error, poll_interval)
+            logger.warning("Could not look at the jobs, next time in %.0f s: %s", pause, error)
+        left = ends_at - patience.now()
+        if not watch.open or left <= 0:
+            return watch.outcomes
+        patience.sleep(min(pause, left))
+
+
+def delete_at_once(client: ScnetClient, refs: Iterable[JobRef], *, logger: Any) -> None:
+    """
+    Send deletes, in few requests, without a look whether the jobs end. What fails is told, and is no error.
+
+    :param client: how to talk to the region's gateways.
+    :param refs: the jobs.
+    :param logger: where to tell what happens.
+    """
+    options = DeleteOptions(verify=False, timeout=LONGEST_DELETE)
+    try:
+        Deletion(client, refs, options, logger=logger).run()
+    except ScnetError as error:
+        logger.error("These jobs may go on, for they could not be deleted: %s", error)

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import BaseSensorOperator
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseSensorOperator,
+    conf,
+)
 
 from airflow_provider_scnet.exceptions import ScnetJobReferenceError, ScnetTransientError
+from airflow_provider_scnet.jobs.options import lines, seconds
+from airflow_provider_scnet.triggers import events
+from airflow_provider_scnet.triggers.deadline import backstop_of, deadline_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_scnet.api.reference import JobRef
+    from airflow_provider_scnet.hooks.scnet import ScnetHook
+    from airflow_provider_scnet.jobs.outcome import Outcome
     from airflow_provider_scnet.jobs.waiting import Watch
 
 SHOWN_JOBS = 3
@@ -26,14 +39,19 @@ class ScnetJobSensor(BaseSensorOperator):
     A job that ended badly fails the task at once, whatever its ``retries``, for it stays so; with ``soft_fail`` it is
     skipped. A job that SCNet does not know is waited for until ``timeout``.
 
+    XCom ``job_records`` tells what each job has cost, ``job_record`` that of a single one, see
+    :meth:`airflow_provider_scnet.jobs.outcome.Outcome.as_record`.
+
     :param jobs: (templated) what to wait for, see :func:`airflow_provider_scnet.jobs.parsing.parse_jobs`; of an array
         all members count.
     :param scnet_conn_id: (templated) the Airflow Connection.
     :param scheduler_id: (templated) scheduler of plain ids; default: the Connection's, else the region's only one.
     :param user: (templated) cluster user of plain ids; default: the Connection's, else the token's, else
         what the platform says.
-    :param log_lines: lines of stderr and stdout of a job that ended badly that are shown in the task's log; 0 for none.
+    :param log_lines: lines of stderr and stdout of a job that ended badly that are shown in the task's log, 0 for none;
+        default: 50. Given explicitly, the end of stdout is shown of jobs that ended well, too.
     :param fail_fast: fail as soon as one job has ended badly; ``False``: when all have ended, naming each.
+    :param deferrable: wait without a worker; default: Airflow's ``[operators] default_deferrable``.
     :raises ScnetJobReferenceError: before any request, if ``jobs`` holds something else, or nothing.
     :raises ScnetJobFailedError: in the subclass that says how, if a job ended badly.
     :raises AirflowSensorTimeout: after ``timeout``.
@@ -50,7 +68,8 @@ class ScnetJobSensor(BaseSensorOperator):
         scheduler_id: str | None = None,
         user: str | None = None,
         fail_fast: bool = True,
-        log_lines: int = 50,
+        log_lines: int | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -59,27 +78,78 @@ class ScnetJobSensor(BaseSensorOperator):
         self.scheduler_id = scheduler_id
         self.user = user
         self.fail_fast = fail_fast
-        self.log_lines = log_lines
+        self.log_lines = None if log_lines is None else lines("log_lines", log_lines)
+        self.deferrable = deferrable
         self._watch: Watch | None = None
+
+    def execute(self, context: Context) -> Any:
+        """Wait; see the class."""
+        if not self.deferrable:
+            return super().execute(context)
+        try:
+            if self.poke(context):
+                return None
+        except AirflowFailException as error:
+            if self.soft_fail:
+                raise AirflowSkipException("Skipping, for soft_fail is set.") from error
+            raise
+        self._defer(context)
 
     def poke(self, context: Context) -> bool:
         """Look at the jobs once; a look that fails for now is no verdict."""
-        from airflow_provider_scnet.jobs.logs import show_logs
-        from airflow_provider_scnet.jobs.waiting import BLANK_FOR, error_of
+        from airflow_provider_scnet.jobs.waiting import BLANK_FOR
 
         watch = self._watch = self._watch or self._begin()
         self._look(watch)
         if watch.is_unsure and self.reschedule:  # the next poke remembers nothing of this one
             watch.client.patience.sleep(BLANK_FOR)
             self._look(watch)
-        failed = [outcome for outcome in watch.outcomes if not outcome.is_good]
-        if failed and (self.fail_fast or not watch.open):
-            for outcome in failed[:SHOWN_JOBS]:
-                show_logs(watch.client, outcome.log_ref, self.log_lines, logger=self.log)
-            raise error_of(failed, is_final=True)
-        if watch.open:
+        if watch.open and (not self.fail_fast or all(outcome.is_good for outcome in watch.outcomes)):
             self.log.info("%d of %d jobs go on.", len(watch.open), len(watch.open) + len(watch.outcomes))
-        return not watch.open
+            return False
+        self._conclude(context, watch.outcomes)
+        return True
+
+    def execute_complete(self, context: Context, event: Any = None) -> None:
+        """
+        Go on when the trigger has waited.
+
+        :param event: what it has to say.
+        """
+        if events.read(event, events.Status.ENDED, events.Status.TIMEOUT) is events.Status.TIMEOUT:
+            raise AirflowSensorTimeout(f"Sensor has timed out: the jobs have not ended within {self.timeout} s.")
+        from airflow_provider_scnet.jobs.outcome import Outcome
+
+        self._conclude(context, [Outcome.from_json(told) for told in event["outcomes"]])
+
+    def _conclude(self, context: Context, outcomes: list[Outcome]) -> None:
+        from airflow_provider_scnet.jobs.logs import show_logs
+        from airflow_provider_scnet.jobs.outcome import error_of
+
+        records = [outcome.as_record() for outcome in outcomes]
+        context["ti"].xcom_push(key="job_records", value=records)
+        if len(records) == 1:
+            context["ti"].xcom_push(key="job_record", value=records[0])
+        failed = [outcome for outcome in outcomes if not outcome.is_good]
+        shown = (failed or outcomes)[:SHOWN_JOBS] if failed or self.log_lines else []
+        for outcome in shown:
+            streams = ("stderr", "stdout") if failed else ("stdout",)
+            show_logs(self._hook.client, outcome.log_ref, self.log_lines, streams=streams, logger=self.log)
+        if failed:
+            raise error_of(failed, is_final=True)
+
+    def _defer(self, context: Context) -> NoReturn:
+        from airflow_provider_scnet.triggers.scnet import ScnetJobTrigger
+
+        deadline = deadline_of(self, context["ti"], seconds("timeout", self.timeout))
+        trigger = ScnetJobTrigger(
+            scnet_conn_id=self.scnet_conn_id,
+            jobs=[str(ref) for ref in self._refs],
+            poll_interval=seconds("poke_interval", self.poke_interval),
+            deadline=deadline,
+            fail_fast=self.fail_fast,
+        )
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=backstop_of(deadline))
 
     def _look(self, watch: Watch) -> None:
         try:
@@ -87,12 +157,21 @@ class ScnetJobSensor(BaseSensorOperator):
         except ScnetTransientError as error:
             self.log.warning("Could not look at the jobs: %s", error)
 
-    def _begin(self) -> Watch:
+    @cached_property
+    def _hook(self) -> ScnetHook:
         from airflow_provider_scnet.hooks.scnet import ScnetHook  # with requests: not at every DAG parse
-        from airflow_provider_scnet.jobs.waiting import Watch
 
-        hook = ScnetHook(self.scnet_conn_id)
-        refs = hook.parse_jobs(self.jobs, scheduler_id=self.scheduler_id, user=self.user)
+        return ScnetHook(self.scnet_conn_id)
+
+    @cached_property
+    def _refs(self) -> list[JobRef]:
+        refs = self._hook.parse_jobs(self.jobs, scheduler_id=self.scheduler_id, user=self.user)
         if not refs:
             raise ScnetJobReferenceError(f"jobs={self.jobs!r}: there is no job to wait for. Was its reference pushed?")
-        return Watch(hook.client, refs, logger=self.log)
+        return refs
+
+    def _begin(self) -> Watch:
+        from airflow_provider_scnet.jobs.waiting import Watch
+
+        refs = self._refs
+        return Watch(self._hook.client, refs, logger=self.log)

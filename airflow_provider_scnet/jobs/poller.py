@@ -1,0 +1,224 @@
+"""One look at a scheduler's jobs serves everybody in the process who waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import Context
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple, cast
+from weakref import WeakKeyDictionary
+
+from airflow_provider_scnet.api.gateway import ScnetClient
+from airflow_provider_scnet.api.reference import JobRef
+from airflow_provider_scnet.exceptions import ScnetError
+from airflow_provider_scnet.jobs.naming import JobTag
+from airflow_provider_scnet.jobs.outcome import Outcome
+from airflow_provider_scnet.jobs.threads import in_thread
+from airflow_provider_scnet.jobs.waiting import Followed, Trouble, Watch, delete_at_once
+
+GATHERING_TIME = 0.5
+"""Seconds for which deletes are gathered, so that a thousand tasks that are killed at once need few requests."""
+
+log = logging.getLogger(__name__)
+
+
+class Subject(NamedTuple):
+    """What one poller looks at: a scheduler, with the token and the gateway of one Connection."""
+
+    connection: str
+    scheduler_id: str
+
+
+@dataclass(frozen=True)
+class Glance:
+    """
+    What one look has told.
+
+    :param outcomes: how those of the jobs ended that have.
+    :param trouble: why it told nothing more, if it failed.
+    """
+
+    outcomes: list[Outcome]
+    trouble: ScnetError | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Request:
+    """
+    What somebody waits for.
+
+    :param jobs: to look at.
+    :param within: seconds after which the look has to begin.
+    :param due: the same on the loop's clock.
+    """
+
+    jobs: Followed
+    within: float
+    due: float
+    answer: asyncio.Future[Glance]
+
+
+class Poller:
+    """
+    Look at one scheduler's jobs for all who wait for some of them. Whoever asks gets a look that began after that.
+
+    :param make_client: makes the client, in a thread; again after a look that failed, for the Connection may have been
+        corrected.
+    """
+
+    def __init__(self, subject: Subject, make_client: Callable[[], ScnetClient]) -> None:
+        self._subject = subject
+        self._make_client = make_client
+        self._watch: Watch | None = None
+        self._needs_client = True
+        self._trouble = Trouble()
+        self._not_before = 0.0
+        self._requests: set[_Request] = set()
+        self._is_asked = asyncio.Event()
+        self._serving: asyncio.Task[None] | None = None
+        self._doomed: set[JobRef] = set()
+        self._reaping: asyncio.Task[None] | None = None
+        self.users = 0
+        """How many hold on to this poller."""
+
+    async def look(self, jobs: Followed, within: float) -> Glance:
+        """
+        Return what the next look tells of some jobs.
+
+        :param jobs: which ones.
+        :param within: seconds after which it has to begin; it begins earlier if somebody else needs one.
+        :raises ScnetError: if no look will help.
+        """
+        loop = asyncio.get_running_loop()
+        request = _Request(jobs, within, loop.time() + within, loop.create_future())
+        self._requests.add(request)
+        self._is_asked.set()
+        if self._serving is None:
+            # What it logs is no single task's, and its log not that of whoever came first.
+            self._serving = loop.create_task(self._serve(), context=Context())
+        try:
+            return await request.answer
+        finally:
+            self._requests.discard(request)
+
+    async def delete(self, refs: Iterable[JobRef]) -> None:
+        """
+        Delete jobs, together with those that others want deleted at this moment, without a look whether they end.
+
+        :param refs: the jobs.
+        """
+        self._doomed.update(refs)
+        if self._reaping is None:
+            self._reaping = asyncio.get_running_loop().create_task(self._reap(), context=Context())
+        await asyncio.shield(self._reaping)
+
+    def close(self) -> None:
+        """End the looks that are under way: nobody waits for them any more."""
+        if self._serving:
+            self._serving.cancel()
+        for request in self._requests:
+            request.answer.cancel()
+        if self._watch:
+            self._watch.client.patience.stop()
+
+    async def _serve(self) -> None:
+        while True:
+            await self._wait_until_due()
+            requests, self._requests = self._requests, set()
+            try:
+                trouble = await in_thread(self._subject.connection, partial(self._look, _union(requests)))
+                self._pace(trouble, max(request.within for request in requests))
+            except Exception as error:  # no look will help: for each to tell
+                for request in requests:
+                    _settle(request.answer, error)
+                continue
+            outcomes = {outcome.ref: outcome for outcome in self._watch.outcomes} if self._watch else {}
+            for request in requests:
+                _settle(request.answer, Glance([outcomes[ref] for ref in request.jobs if ref in outcomes], trouble))
+
+    async def _wait_until_due(self) -> None:
+        now = asyncio.get_running_loop().time
+        while True:
+            self._is_asked.clear()
+            due = min((request.due for request in self._requests), default=None)
+            pause = None if due is None else max(due, self._not_before) - now()
+            if pause is not None and pause <= 0:
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._is_asked.wait(), pause)
+
+    def _look(self, jobs: Followed) -> ScnetError | None:
+        """Runs in a thread, and nowhere twice at a time. Who asks now knows of no outcome that was told before."""
+        try:
+            if self._needs_client:
+                client = self._make_client()
+                self._watch = self._watch or Watch(client, {}, logger=log)
+                self._watch.client, self._needs_client = client, False
+            watch = cast("Watch", self._watch)
+            watch.follow({})
+            watch.follow(jobs)
+            watch.look()
+        except ScnetError as error:
+            self._needs_client = True
+            return error
+        return None
+
+    def _pace(self, trouble: ScnetError | None, poll_interval: float) -> None:
+        if trouble is None:
+            self._trouble = Trouble()
+        else:
+            self._not_before = asyncio.get_running_loop().time() + self._trouble.pause_after(trouble, poll_interval)
+
+    async def _reap(self) -> None:
+        await asyncio.sleep(GATHERING_TIME)
+        refs, self._doomed, self._reaping = sorted(self._doomed), set(), None
+        work = partial(_delete, self._make_client, refs)
+        await in_thread(self._subject.connection, work)
+
+
+_POLLERS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Subject, Poller]] = WeakKeyDictionary()
+
+
+@contextmanager
+def shared_poller(subject: Subject, make_client: Callable[[], ScnetClient]) -> Iterator[Poller]:
+    """
+    Return the poller of all who look at the same jobs in this event loop. It lives as long as somebody holds on to it.
+
+    :param make_client: how whoever is first makes the client.
+    """
+    pollers = _POLLERS.setdefault(asyncio.get_running_loop(), {})
+    poller = pollers.setdefault(subject, Poller(subject, make_client))
+    poller.users += 1
+    try:
+        yield poller
+    finally:
+        poller.users -= 1
+        if not poller.users:
+            del pollers[subject]
+            poller.close()
+
+
+def _union(requests: Iterable[_Request]) -> Followed:
+    jobs: dict[JobRef, JobTag | None] = {}
+    for request in requests:
+        for ref, tag in request.jobs.items():
+            jobs[ref] = jobs.get(ref) or tag
+    return jobs
+
+
+def _settle(answer: asyncio.Future[Glance], told: Glance | Exception) -> None:
+    """Whoever waited may have been cancelled."""
+    if answer.done():
+        return
+    if isinstance(told, Exception):
+        answer.set_exception(told)
+    else:
+        answer.set_result(told)
+
+
+def _delete(make_client: Callable[[], ScnetClient], refs: Iterable[JobRef]) -> None:
+    delete_at_once(make_client(), refs, logger=log)

@@ -1,0 +1,38 @@
+"""Work that waits for a network, done beside an event loop that must not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TypeVar
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from asgiref.sync import sync_to_async
+
+MOST_THREADS = 16
+"""Of this process. The loop's own pool is small, and shared with the look-ups of host names."""
+THREADS_OF_ONE = 4
+"""That one connection may keep busy: a gateway that does not answer delays nobody else."""
+_SLOTS: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[str, asyncio.Semaphore]] = WeakKeyDictionary()
+
+T = TypeVar("T")
+
+
+async def in_thread(connection: str, work: Callable[[], T]) -> T:
+    """
+    Do something in a thread. When the waiting is cancelled, the work goes on to its end, unless it is told to stop.
+
+    :param connection: the Airflow connection id that it is done for.
+    :param work: what to do; it may use Airflow's SDK, which ``asyncio.to_thread`` would break.
+    """
+    slots = _SLOTS.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
+    slot = slots.setdefault(connection, asyncio.Semaphore(THREADS_OF_ONE))
+    async with slot:
+        return await sync_to_async(work, thread_sensitive=False, executor=_pool())()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="scnet")

@@ -1,0 +1,80 @@
+"""What a trigger tells the task that has deferred to it, in JSON types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_scnet import exceptions
+from airflow_provider_scnet.exceptions import ScnetError
+from airflow_provider_scnet.wording import quote, shown
+
+if TYPE_CHECKING:
+    from airflow_provider_scnet.jobs.outcome import Outcome
+
+
+class Status(Enum):
+    """What an event may say. Whatever else it says is no success."""
+
+    ENDED = "ended"
+    DELETED = "deleted"
+    TIMEOUT = "timeout"
+    ERROR = "error"
+
+
+def ended(outcomes: Iterable[Outcome]) -> dict[str, Any]:
+    """Return the event of jobs that have ended, well or badly."""
+    return {"status": Status.ENDED.value, "outcomes": [outcome.as_json() for outcome in outcomes]}
+
+
+def deleted(report: Mapping[str, list[str]]) -> dict[str, Any]:
+    """
+    Return the event of jobs that are gone.
+
+    :param report: what became of them, for XCom.
+    """
+    return {"status": Status.DELETED.value, "report": dict(report)}
+
+
+def timeout() -> dict[str, Any]:
+    """Return the event of a deadline that has passed."""
+    return {"status": Status.TIMEOUT.value}
+
+
+def failed(error: Exception) -> dict[str, Any]:
+    """
+    Return the event of an error.
+
+    :param error: a :class:`ScnetError`, or what else went wrong.
+    """
+    told = {"status": Status.ERROR.value, "kind": type(error).__name__, "message": str(error)}
+    if isinstance(error, ScnetError):
+        return {**told, "code": error.code, "call": error.call}
+    return {**told, "message": f"{type(error).__name__}: {quote(error, 500)}"}
+
+
+def read(event: Mapping[str, Any] | None, *expected: Status) -> Status:
+    """
+    Return what an event says.
+
+    :param expected: what it may say.
+    :raises ScnetError: in the class that the trigger failed with; or if it says anything else.
+    """
+    said = event.get("status") if isinstance(event, Mapping) else None
+    if event and said == Status.ERROR.value:
+        raise _error_of(event)
+    for status in expected:
+        if said == status.value:
+            return status
+    raise ScnetError(
+        f"The trigger says {shown(said)}, which this version of the provider does not know. The jobs may go on.",
+        remedy="Do workers and triggerer run the same version?",
+    )
+
+
+def _error_of(event: Mapping[str, Any]) -> ScnetError:
+    kind = getattr(exceptions, str(event.get("kind")), ScnetError)
+    if not (isinstance(kind, type) and issubclass(kind, ScnetError)):
+        kind = ScnetError
+    return kind(str(event.get("message")), code=event.get("code"), call=event.get("call"))
