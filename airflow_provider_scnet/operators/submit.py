@@ -173,15 +173,15 @@ class ScnetSubmitJobOperator(BaseOperator):
             self._defer(context, self._ref)
         return self._wait(context, self._ref)
 
-    def execute_complete(self, context: Context, event: Any = None, job: str = "") -> str:
+    def execute_complete(self, context: Context, event: Any = None) -> str:
         """
         Go on when the trigger has waited.
 
         :param event: what it has to say.
-        :param job: the job's reference.
         """
-        (self._ref,) = self._hook.parse_jobs(job)
-        if events.read(event, events.Status.ENDED, events.Status.TIMEOUT) is events.Status.TIMEOUT:
+        status = events.read(event, events.Status.ENDED, events.Status.TIMEOUT)
+        (self._ref,) = self._hook.parse_jobs(event["jobs"])
+        if status is events.Status.TIMEOUT:
             raise self._given_up(context, self._ref)
         from airflow_provider_scnet.jobs.outcome import Outcome
 
@@ -231,8 +231,7 @@ class ScnetSubmitJobOperator(BaseOperator):
             job_name=self._name(context),
             cancel_on_kill=self.cancel_on_kill,
         )
-        job = {"job": str(ref)}
-        self.defer(trigger=trigger, method_name="execute_complete", kwargs=job, timeout=backstop_of(deadline))
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=backstop_of(deadline))
 
     def _conclude(self, context: Context, outcome: Outcome) -> str:
         from airflow_provider_scnet.jobs.logs import show_logs

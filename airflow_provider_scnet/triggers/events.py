@@ -23,9 +23,14 @@ class Status(Enum):
     ERROR = "error"
 
 
-def ended(outcomes: Iterable[Outcome]) -> dict[str, Any]:
-    """Return the event of jobs that have ended, well or badly."""
-    return {"status": Status.ENDED.value, "outcomes": [outcome.as_json() for outcome in outcomes]}
+def ended(jobs: Iterable[str], outcomes: Iterable[Outcome]) -> dict[str, Any]:
+    """
+    Return the event of jobs that have ended, well or badly.
+
+    :param jobs: that were waited for.
+    :param outcomes: how they ended, as far as that is known.
+    """
+    return {"status": Status.ENDED.value, "jobs": list(jobs), "outcomes": [outcome.as_json() for outcome in outcomes]}
 
 
 def deleted(report: Mapping[str, list[str]]) -> dict[str, Any]:
@@ -37,9 +42,13 @@ def deleted(report: Mapping[str, list[str]]) -> dict[str, Any]:
     return {"status": Status.DELETED.value, "report": dict(report)}
 
 
-def timeout() -> dict[str, Any]:
-    """Return the event of a deadline that has passed."""
-    return {"status": Status.TIMEOUT.value}
+def timeout(jobs: Iterable[str]) -> dict[str, Any]:
+    """
+    Return the event of a deadline that has passed.
+
+    :param jobs: that were waited for.
+    """
+    return {"status": Status.TIMEOUT.value, "jobs": list(jobs)}
 
 
 def failed(error: Exception) -> dict[str, Any]:

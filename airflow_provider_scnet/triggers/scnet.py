@@ -99,7 +99,7 @@ class ScnetJobTrigger(BaseTrigger):
                 await self.on_kill()
             raise
         except Exception as error:
-            return events.timeout() if bound.expired() else events.failed(error)
+            return events.timeout(self.jobs) if bound.expired() else events.failed(error)
 
     async def _watch(self) -> dict[str, Any]:
         outcomes: dict[JobRef, Outcome] = {}
@@ -118,9 +118,9 @@ class ScnetJobTrigger(BaseTrigger):
                         self.log.warning("Could not look at the jobs: %s", glance.trouble)
                 is_over = self.fail_fast and any(not outcome.is_good for outcome in outcomes.values())
                 if is_over or all(ref in outcomes for _, jobs in pollers for ref in jobs):
-                    return events.ended(outcomes.values())
+                    return events.ended(self.jobs, outcomes.values())
                 if left <= 0:
-                    return events.timeout()
+                    return events.timeout(self.jobs)
 
     def _within(self, left: float) -> float:
         return min(self.poll_interval, left)

@@ -1,0 +1,66 @@
+"""Simulations that somebody meddles with."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
+from airflow_provider_scnet.sensors.scnet import ScnetJobSensor
+
+JOB = {"command": "sleep 3600", "job_queue": "debug", "work_dir": "/public/home/acexample01", "walltime": "02:00:00"}
+ALONE: dict[str, dict[str, Any]] = {
+    "deferred_failed": {"deferrable": True},
+    "deferred_success": {"deferrable": True},
+    "deferred_cleared": {"deferrable": True},
+    "deferred_left": {"deferrable": True, "cancel_on_kill": False},
+    "triggerer_killed": {"deferrable": True},
+    "waiting_failed": {"deferrable": False},
+    "timed_out": {"deferrable": True, "execution_timeout": timedelta(seconds=25)},
+}
+
+
+class HangsBeforeItTells(ScnetSubmitJobOperator):
+    """Never gets as far as its XCom."""
+
+    def execute(self, context: Any) -> str:
+        told = super().execute({**context, "ti": Mute(context["ti"])})
+        time.sleep(600)
+        return told
+
+    def on_kill(self) -> None:
+        """Killed too hard for that."""
+
+
+class Mute:
+    """A task instance whose XComs do not get through."""
+
+    def __init__(self, ti: Any) -> None:
+        self._ti = ti
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ti, name)
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        pass
+
+
+for dag_id, options in ALONE.items():
+    with DAG(dag_id, schedule=None, start_date=datetime(2026, 1, 1), catchup=False):
+        ScnetSubmitJobOperator(task_id="submit", job_name=dag_id, wait=True, poll_interval=1, **options, **JOB)
+
+with DAG("run_cleared", schedule=None, start_date=datetime(2026, 1, 1), catchup=False):
+    submit = ScnetSubmitJobOperator(task_id="submit", job_name="run_cleared", **JOB)
+    work = ScnetJobSensor(task_id="work", jobs=submit.output, deferrable=True, poke_interval=1)
+    delete = ScnetDeleteJobsOperator(task_id="delete", submitted_by=submit, poll_interval=1, deferrable=True)
+    work >> delete.as_teardown(setups=submit)
+
+with DAG("submit_marked", schedule=None, start_date=datetime(2026, 1, 1), catchup=False):
+    submit = HangsBeforeItTells(task_id="submit", job_name="submit_marked", **JOB)
+    delete = ScnetDeleteJobsOperator(
+        task_id="delete", submitted_by=submit, poll_interval=1, absent_for=5, deferrable=True
+    )
+    delete.as_teardown(setups=submit)

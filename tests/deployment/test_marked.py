@@ -1,0 +1,103 @@
+"""What a person does to a task while its job runs: nothing is left behind, and nothing runs twice."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from airflow_provider_scnet.triggers import kills
+from tests.deployment.conftest import IS_AIRFLOW_2, Deployment
+
+pytestmark = pytest.mark.integration
+
+
+def start(deployment: Deployment, dag_id: str, state: str = "deferred", task_id: str = "submit") -> None:
+    """Begin a run; wait until its job is there and a task is in some state."""
+    deployment.trigger(dag_id)
+    deployment.wait_for(lambda: deployment.active(dag_id))
+    deployment.wait_for(lambda: deployment.state(dag_id, task_id) == state)
+    if state == "deferred":  # before a triggerer has begun, nobody would learn of what is done to the task
+        deployment.wait_for(lambda: deployment.do("instances", dag_id=dag_id)[task_id]["is_triggered"])
+        time.sleep(2)
+
+
+@pytest.mark.parametrize("mark", ["failed", "success"])
+def test_deferred_task_is_marked(deployment: Deployment, mark: str) -> None:
+    dag_id = f"deferred_{mark}"
+    start(deployment, dag_id)
+    deployment.do("mark", dag_id=dag_id, task_id="submit", state=mark)
+    deployment.wait_for(lambda: not deployment.active(dag_id))
+    assert [job.state for job in deployment.jobs(dag_id)] == ["CANCELLED"]
+
+
+def test_deferred_task_is_cleared(deployment: Deployment) -> None:
+    start(deployment, "deferred_cleared")
+    (old,) = deployment.jobs("deferred_cleared")
+    deployment.do("clear", dag_id="deferred_cleared", task_ids=["submit"])
+    deployment.wait_for(lambda: len(deployment.jobs("deferred_cleared")) == 2)
+    assert not old.active  # before the new one was submitted
+    deployment.wait_for(lambda: deployment.state("deferred_cleared", "submit") == "deferred")
+    (new,) = deployment.active("deferred_cleared")
+    new.become("COMPLETED")
+    deployment.wait_for(lambda: deployment.state("deferred_cleared", "submit") == "success")
+    assert len(deployment.jobs("deferred_cleared")) == 2
+
+
+def test_job_is_left_where_the_user_wants_that(deployment: Deployment) -> None:
+    start(deployment, "deferred_left")
+    deployment.do("mark", dag_id="deferred_left", task_id="submit", state="failed")
+    deployment.wait_for(lambda: deployment.state("deferred_left", "submit") == "failed")
+    assert deployment.active("deferred_left")
+
+
+def test_restart_of_the_triggerer_is_no_kill(deployment: Deployment) -> None:
+    start(deployment, "triggerer_killed")
+    deployment.kill("triggerer")
+    deployment.start("triggerer")
+    (job,) = deployment.active("triggerer_killed")
+    job.become("COMPLETED")
+    deployment.wait_for(lambda: deployment.state("triggerer_killed", "submit") == "success")
+    assert [job.state for job in deployment.jobs("triggerer_killed")] == ["COMPLETED"]
+
+
+def test_waiting_task_is_marked(deployment: Deployment) -> None:
+    start(deployment, "waiting_failed", "running")
+    deployment.do("mark", dag_id="waiting_failed", task_id="submit", state="failed")
+    deployment.wait_for(lambda: not deployment.active("waiting_failed"))
+    assert [job.state for job in deployment.jobs("waiting_failed")] == ["CANCELLED"]
+
+
+def test_run_is_cleared_while_it_works(deployment: Deployment) -> None:
+    start(deployment, "run_cleared", task_id="work")
+    (old,) = deployment.jobs("run_cleared")
+    deployment.do("clear", dag_id="run_cleared", task_ids=["submit", "work", "delete"])
+    deployment.wait_for(lambda: len(deployment.jobs("run_cleared")) == 2)
+    assert not old.active
+    (new,) = deployment.active("run_cleared")
+    deployment.wait_for(lambda: deployment.state("run_cleared", "work") == "deferred")
+    new.become("COMPLETED")
+    deployment.wait_for(lambda: deployment.state("run_cleared", "delete") == "success")
+    assert (len(deployment.jobs("run_cleared")), deployment.active("run_cleared")) == (2, [])
+
+
+def test_killed_submission_is_marked_as_a_success(deployment: Deployment) -> None:
+    start(deployment, "submit_marked", "running")
+    deployment.do("mark", dag_id="submit_marked", task_id="submit", state="success")
+    deployment.wait_for(lambda: deployment.state("submit_marked", "delete") == "success")
+    assert (len(deployment.jobs("submit_marked")), deployment.active("submit_marked")) == (1, [])
+
+
+@pytest.mark.skipif(not IS_AIRFLOW_2, reason="deferred time counts on Airflow 2 only")
+def test_execution_timeout_of_a_deferred_task(deployment: Deployment) -> None:
+    start(deployment, "timed_out")
+    deployment.wait_for(lambda: deployment.state("timed_out", "submit") == "failed")
+    assert [job.state for job in deployment.jobs("timed_out")] == ["CANCELLED"]
+
+
+def test_airflow_says_what_was_ended() -> None:
+    """Where Airflow calls the trigger itself, nobody asks it."""
+    from airflow import __version__
+
+    is_new = tuple(map(int, __version__.split(".")[:2])) >= (3, 3)
+    assert is_new == kills.AIRFLOW_SAYS_SO
