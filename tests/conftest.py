@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 EXAMPLE_DAGS = Path(__file__).parent.parent / "example_dags"
@@ -99,6 +100,17 @@ def client_of(scnet: ScnetEmulator, token: str | None = None, gateways: Sequence
     stored = Token.read(token or scnet.token)
     tokens = StoredToken(stored, platform_of(scnet), cache=TokenCache(), now=scnet.clock.now)
     return ScnetClient(gateways or [gateway_address(scnet.url)], tokens, Transport(patience=VirtualPatience(scnet)))
+
+
+class TaskInstance(SimpleNamespace):
+    """What the operator asks of Airflow's task instance."""
+
+    def __init__(self, **parts: Any) -> None:
+        usual = {"dag_id": "flow", "run_id": "manual", "task_id": "submit", "map_index": -1}
+        super().__init__(**{**usual, "try_number": 1, "max_tries": 0, "pushed": {}, "start_date": None, **parts})
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
 
 
 @pytest.fixture

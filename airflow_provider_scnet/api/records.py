@@ -114,7 +114,7 @@ class JobRecord:
             submitted_at=_moment(wire, "jobSubmitTime", "jobQueueTime"),
             started_at=_moment(wire, "jobStartTime"),
             ended_at=_moment(wire, "jobEndTime"),
-            run_time=_duration(wire.get("jobRunTime")) or _seconds(wire.get("jobWalltimeUsed")),
+            run_time=_run_time(wire),
             past=past,
         )
 
@@ -183,6 +183,11 @@ def _moment(wire: Mapping[str, Any], *names: str) -> datetime | None:
         return (moment if moment.tzinfo else moment.replace(tzinfo=BEIJING)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def _run_time(wire: Mapping[str, Any]) -> timedelta | None:
+    told = _duration(wire.get("jobRunTime"))
+    return _seconds(wire.get("jobWalltimeUsed")) if told is None else told
 
 
 def _duration(value: object) -> timedelta | None:

@@ -263,7 +263,7 @@ class ScnetSubmitJobOperator(BaseOperator):
     def _stopped(self, context: Context, ref: JobRef) -> ScnetStoppedError:
         if self.cancel_on_kill:
             self._notebook(context).note_killed(ref)
-        return ScnetStoppedError(f"The task was told to stop while job {ref} was its job.")
+        return ScnetStoppedError(f"The task was told to stop while it submitted, or waited for, job {ref}.")
 
     def _delete_at_once(self, ref: JobRef) -> None:
         """In a signal handler, an error would strike whatever was interrupted."""

@@ -89,8 +89,7 @@ class ScnetJobTrigger(BaseTrigger):
             await asyncio.gather(*(poller.delete(jobs) for poller, jobs in pollers))
 
     async def _wait(self) -> dict[str, Any]:
-        left = None if self.deadline is None else max(0.0, self.deadline - time.time()) + LAST_LOOK
-        bound = asyncio.timeout(left)
+        bound = asyncio.timeout(None if self.deadline is None else self._left + LAST_LOOK)
         try:
             async with bound:
                 return await self._watch()
@@ -106,9 +105,9 @@ class ScnetJobTrigger(BaseTrigger):
         with ExitStack() as stack:
             pollers = self._pollers(stack)
             while True:
-                left = float("inf") if self.deadline is None else max(0.0, self.deadline - time.time())
+                within = min(self.poll_interval, self._left)
                 looks = [
-                    poller.look({ref: tag for ref, tag in jobs.items() if ref not in outcomes}, self._within(left))
+                    poller.look({ref: tag for ref, tag in jobs.items() if ref not in outcomes}, within)
                     for poller, jobs in pollers
                     if any(ref not in outcomes for ref in jobs)
                 ]
@@ -119,11 +118,13 @@ class ScnetJobTrigger(BaseTrigger):
                 is_over = self.fail_fast and any(not outcome.is_good for outcome in outcomes.values())
                 if is_over or all(ref in outcomes for _, jobs in pollers for ref in jobs):
                     return events.ended(self.jobs, outcomes.values())
-                if left <= 0:
+                if self._left <= 0:
                     return events.timeout(self.jobs)
 
-    def _within(self, left: float) -> float:
-        return min(self.poll_interval, left)
+    @property
+    def _left(self) -> float:
+        """Seconds until the deadline."""
+        return float("inf") if self.deadline is None else max(0.0, self.deadline - time.time())
 
     def _pollers(self, stack: ExitStack) -> list[tuple[Poller, dict[JobRef, JobTag | None]]]:
         """One for each scheduler, with the jobs it is asked about."""

@@ -56,6 +56,7 @@ def test_live_detail() -> None:
         reason="NonZeroExitCode",
         exit_code="37:0",
         nodes="b08r1n14",
+        cores=1,
         work_dir="/public/home/acexample01/run1",
         submitted_at=datetime(2024, 1, 1, 19, 4, tzinfo=UTC),
         started_at=datetime(2024, 1, 1, 19, 4, 5, tzinfo=UTC),
@@ -259,3 +260,25 @@ def test_owner_fits_into_a_log_line() -> None:
     owner = state_of({"user": "x\nAll jobs are accounted for\x1b" + "y" * 1000}).owner
     assert owner.isprintable()
     assert len(owner) < 300
+
+
+@pytest.mark.parametrize(
+    ("told", "counts"),
+    [
+        ({"procNumUsed": 64, "procNumReq": 32, "nodeNumReq": "2", "gpuNumUsed": 0, "gpuNumReq": 8}, (2, 64, 8, None)),
+        ({"jobProcNum": "64", "nodect": 2, "jobGpuNum": 0, "dcuNumReq": 4}, (2, 64, 0, 4)),
+        ({"needNodes": "3:ppn=32"}, (3, None, None, None)),
+        ({"jobInitAttr": {"NumNodes": 4, "NumCPUs": "128"}}, (4, 128, None, None)),
+        ({"procNumUsed": "many", "nodeNumReq": None}, (None, None, None, None)),
+    ],
+)
+def test_counts(told: dict[str, Any], counts: tuple[int | None, ...]) -> None:
+    record = JobRecord.read({"jobId": "1", **told})
+    assert record is not None
+    assert (record.node_count, record.cores, record.gpus, record.dcus) == counts
+
+
+def test_run_time_of_the_history() -> None:
+    record = JobRecord.read({"jobId": "1", "jobWalltimeUsed": "500.0000"}, past=True)
+    assert record is not None
+    assert record.run_time == timedelta(seconds=500)

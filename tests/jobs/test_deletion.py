@@ -556,16 +556,30 @@ def test_whoever_drives_a_deletion_does_the_waiting(scnet: ScnetEmulator, client
     assert texts(deletion.report().deleted) == [job.ref for job in jobs]
 
 
-def test_driver_that_goes_away_leaves_an_account(
+def test_driver_that_is_interrupted_leaves_an_account(
     scnet: ScnetEmulator, client: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     job = scnet.add_job()
     job.ignores_delete = True
     rounds = Deletion(client, parse_jobs(job.ref), DeleteOptions()).rounds()
     assert next(rounds) == 5
-    rounds.close()
+    with pytest.raises(asyncio.CancelledError):
+        rounds.throw(asyncio.CancelledError())
     assert STOPPED in caplog.text
     assert job.ref in caplog.text
+
+
+def test_driver_that_goes_on_elsewhere_leaves_none(
+    scnet: ScnetEmulator, client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = scnet.add_job()
+    job.ignores_delete = True
+    deletion = Deletion(client, parse_jobs(job.ref), DeleteOptions())
+    rounds = deletion.rounds()
+    assert next(rounds) == 5
+    rounds.close()
+    assert "Stopped" not in caplog.text
+    assert deletion.refs == [job.ref]
 
 
 # --- errors of the account stop at once ---------------------------------------------------------------------

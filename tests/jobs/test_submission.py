@@ -324,9 +324,8 @@ def test_job_that_was_killed_is_not_adopted_out_of_an_old_list(
     scnet: ScnetEmulator, prepare: Callable[..., Submission]
 ) -> None:
     store = Store()
-    first = prepare(store=store)
-    ref = first.run()
-    first.note_killed(ref)
+    ref = prepare(store=store).run()
+    Notebook(store, the_job(scnet, ref).name, logger=logging.getLogger()).note_killed(ref)
     the_job(scnet, ref).cancel(0)
     scnet.view_age = 30
     scnet.clock.advance(3)

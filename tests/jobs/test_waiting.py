@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from airflow_provider_scnet import exceptions
-from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
-from airflow_provider_scnet.exceptions import ScnetJobFailedError, ScnetTransientError
+from airflow_provider_scnet.exceptions import ScnetPermissionError, ScnetTransientError
+from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.jobs.outcome import Ending
 from airflow_provider_scnet.jobs.parsing import parse_jobs
-from airflow_provider_scnet.jobs.waiting import BLANK_FOR, NAMED_JOBS, Outcome, Watch, error_of
+from airflow_provider_scnet.jobs.waiting import (
+    BLANK_FOR,
+    LONGEST_PAUSE,
+    MOST_REFUSALS,
+    Trouble,
+    Watch,
+    delete_at_once,
+    wait_for,
+)
 from airflow_provider_scnet.testing import ScnetEmulator
+from airflow_provider_scnet.testing.job import Job
 from tests.conftest import SCHEDULER, SECOND_SCHEDULER, client_of
 
-REF = JobRef(SCHEDULER, "acexample01", "197")
 See = Callable[..., dict[str, Ending]]
 
 
@@ -205,49 +214,100 @@ def test_look_that_fails(scnet: ScnetEmulator, see: See) -> None:
         see(scnet.add_job())
 
 
-# --- the error ------------------------------------------------------------------------------------------------------
+# --- twins ----------------------------------------------------------------------------------------------------------
+
+TAG = JobTag.of(dag_id="d", run_id="r", task_id="t", map_index=-1, generation=2)
 
 
-def outcome(ending: Ending, job_id: str = "197", **parts: Any) -> Outcome:
-    record = JobRecord(parts.pop("member", job_id), status="statC", **parts)
-    return Outcome(JobRef(SCHEDULER, "acexample01", job_id), ending, record)
+@pytest.mark.parametrize("generation", [1, 2])
+def test_twin_that_shows_up_later_is_deleted(scnet: ScnetEmulator, generation: int) -> None:
+    job = scnet.add_job(name=TAG.name("flow"))
+    other = scnet.add_job(name=replace(TAG, map_index=3).name("flow"))
+    watch = Watch(client_of(scnet), {job_ref(job): TAG})
+    watch.look()
+    twin = scnet.add_job(name=replace(TAG, generation=generation).name("flow"))
+    scnet.cancel_delay = 20
+    job.become("COMPLETED")
+    watch.look()
+    assert watch.open  # the wait is not over before the twin has ended
+    scnet.clock.advance(30)
+    watch.look()
+    assert [outcome.ending for outcome in watch.outcomes] == [Ending.COMPLETED]
+    assert (twin.state, twin.deletes, other.deletes) == ("CANCELLED", 1, 0)
 
 
-@pytest.mark.parametrize("is_final", [True, False])
-@pytest.mark.parametrize(
-    ("ending", "name"),
-    [
-        (Ending.FAILED, "ScnetJobFailedError"),
-        (Ending.TIME_LIMIT, "ScnetJobTimeLimitError"),
-        (Ending.OUT_OF_MEMORY, "ScnetJobOutOfMemoryError"),
-        (Ending.NODE_FAILURE, "ScnetJobNodeFailureError"),
-        (Ending.CANCELLED, "ScnetJobCancelledError"),
-        (Ending.PREEMPTED, "ScnetJobPreemptedError"),
-    ],
-)
-def test_class_says_why(ending: Ending, name: str, is_final: bool) -> None:
-    from airflow.providers.common.compat.sdk import AirflowFailException
-
-    error = error_of([outcome(ending, word="X", reason="Why", exit_code="1:0")], is_final=is_final)
-    assert isinstance(error, getattr(exceptions, name))
-    assert type(error).__name__ == name
-    assert isinstance(error, AirflowFailException) is is_final
-    assert (error.ref, error.reason, error.exit_code) == (REF, "Why", "1:0")
-    assert f"{ending.value} (statC 完成 completed, failed or cancelled X, reason Why, exit code 1:0)" in str(error)
+def test_job_of_a_later_generation_is_no_twin(scnet: ScnetEmulator) -> None:
+    """It is this wait that has outlived its time."""
+    job = scnet.add_job(name=TAG.name("flow"))
+    later = scnet.add_job(name=replace(TAG, generation=3).name("flow"))
+    Watch(client_of(scnet), {job_ref(job): TAG}).look()
+    assert (job.deletes, later.deletes) == (0, 0)
 
 
-def test_output_that_could_not_be_opened() -> None:
-    assert "Does work_dir exist?" in str(error_of([outcome(Ending.FAILED, exit_code="0:53")], is_final=True))
+def test_delete_of_a_twin_is_sent_until_it_has_ended(scnet: ScnetEmulator) -> None:
+    job, twin = (scnet.add_job(name=TAG.name("flow")) for _ in range(2))
+    twin.ignores_delete = True
+    watch = Watch(client_of(scnet), {job_ref(job): TAG})
+    for _ in range(2):
+        watch.look()
+    assert twin.deletes == 2
 
 
-def test_several_are_named() -> None:
-    outcomes = [outcome(Ending.FAILED, str(number)) for number in range(1, NAMED_JOBS + 3)]
-    error = error_of([*outcomes, outcome(Ending.TIME_LIMIT, "99")], is_final=True)
-    assert isinstance(error, ScnetJobFailedError)
-    assert error.ref == outcomes[0].ref
-    assert f"{NAMED_JOBS + 3} jobs ended badly" in str(error)
-    assert "and 3 more" in str(error)
+def job_ref(job: Job) -> JobRef:
+    return JobRef(job.scheduler_id, job.user, job.job_id)
 
 
-def test_member_of_an_array_is_named() -> None:
-    assert "member 500_3" in str(error_of([outcome(Ending.FAILED, "500", member="500_3")], is_final=True))
+# --- waiting --------------------------------------------------------------------------------------------------------
+
+
+def test_wait_goes_on_until_all_have_ended(scnet: ScnetEmulator) -> None:
+    job = scnet.add_job()
+    job.ends_at = scnet.clock.now() + 100
+    watch = Watch(client_of(scnet), [job_ref(job)])
+    (outcome,) = wait_for(watch, poll_interval=30, timeout=None)
+    assert outcome.is_good
+    assert scnet.calls["list"] == 5
+
+
+def test_wait_ends_when_time_is_up(scnet: ScnetEmulator) -> None:
+    began = scnet.clock.now()
+    assert wait_for(Watch(client_of(scnet), [job_ref(scnet.add_job())]), poll_interval=30, timeout=100) == []
+    assert 100 <= scnet.clock.now() - began < 101
+
+
+def test_pauses_grow_while_looks_fail(scnet: ScnetEmulator) -> None:
+    scnet.fail("list", status=503, times=16)  # each look tries four times
+    job = scnet.add_job()
+    began = scnet.clock.now()
+    wait_for(Watch(client_of(scnet), [job_ref(job)]), poll_interval=10, timeout=200)
+    assert 150 <= scnet.clock.now() - began <= 260
+
+
+def test_trouble() -> None:
+    trouble, error = Trouble(), ScnetTransientError("away")
+    assert [trouble.pause_after(error, 30) for _ in range(6)] == [30, 60, 120, 240, LONGEST_PAUSE, LONGEST_PAUSE]
+    assert Trouble().pause_after(error, 4000) == 4000
+    assert Trouble().pause_after(ScnetTransientError("busy", retry_after=55), 5) == 55
+
+
+def test_refusal_that_stays_is_believed() -> None:
+    trouble, error = Trouble(), ScnetPermissionError("no")
+    assert [trouble.pause_after(error, 1) for _ in range(MOST_REFUSALS - 1)] == [1, 2]
+    with pytest.raises(ScnetPermissionError):
+        trouble.pause_after(error, 1)
+
+
+def test_many_deletes_at_once(scnet: ScnetEmulator, caplog: pytest.LogCaptureFixture) -> None:
+    jobs = [job_ref(scnet.add_job()) for _ in range(120)]
+    delete_at_once(client_of(scnet), jobs, logger=logging.getLogger("test"))
+    assert scnet.calls == {"delete": 3}
+    assert not scnet.active_jobs
+
+
+def test_delete_at_once_that_fails_is_told(scnet: ScnetEmulator, caplog: pytest.LogCaptureFixture) -> None:
+    scnet.fail("delete", code="10007", times=None)
+    scnet.fail("clusters", code="10007", times=None)
+    ref = job_ref(scnet.add_job())
+    delete_at_once(client_of(scnet), [ref], logger=logging.getLogger("test"))
+    assert "may go on, for they could not be deleted" in caplog.text
+    assert ref in caplog.text

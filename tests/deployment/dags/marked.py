@@ -8,10 +8,12 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG
 
+from airflow_provider_scnet.jobs import submission
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
 from airflow_provider_scnet.sensors.scnet import ScnetJobSensor
 
 JOB = {"command": "sleep 3600", "job_queue": "debug", "work_dir": "/public/home/acexample01", "walltime": "02:00:00"}
+submission.SETTLING_TIME = 5.0  # the lists here do not lag, and each clear waits for so long
 ALONE: dict[str, dict[str, Any]] = {
     "deferred_failed": {"deferrable": True},
     "deferred_success": {"deferrable": True},

@@ -1,0 +1,166 @@
+"""One look serves all who wait, and is not older than what they ask."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from airflow_provider_scnet.api.gateway import ScnetClient
+from airflow_provider_scnet.api.reference import JobRef
+from airflow_provider_scnet.exceptions import ScnetPermissionError, ScnetTransientError
+from airflow_provider_scnet.jobs import poller as module
+from airflow_provider_scnet.jobs.poller import Glance, Poller, Subject, shared_poller
+from airflow_provider_scnet.testing import ScnetEmulator
+from tests.conftest import SCHEDULER, client_of
+
+SUBJECT = Subject("scnet_default", SCHEDULER)
+
+
+def refs(scnet: ScnetEmulator, number: int, state: str = "RUNNING") -> list[JobRef]:
+    jobs = [scnet.add_job(state) for _ in range(number)]
+    return [JobRef(job.scheduler_id, job.user, job.job_id) for job in jobs]
+
+
+def run(scnet: ScnetEmulator, work: Callable[[Poller], Coroutine[Any, Any, Any]]) -> Any:
+    async def main() -> Any:
+        with shared_poller(SUBJECT, lambda: client_of(scnet)) as poller:
+            return await work(poller)
+
+    return asyncio.run(main())
+
+
+def test_one_look_serves_all(scnet: ScnetEmulator) -> None:
+    jobs = refs(scnet, 20)
+
+    async def work(poller: Poller) -> list[Glance]:
+        return await asyncio.gather(*(poller.look({ref: None}, 0.2) for ref in jobs))
+
+    glances = run(scnet, work)
+    assert [glance.outcomes for glance in glances] == [[]] * 20
+    assert scnet.calls == {"list": 1}
+
+
+def test_look_begins_after_it_was_asked_for(scnet: ScnetEmulator) -> None:
+    """Who asks while one is under way gets the next one."""
+    first, second = refs(scnet, 2)
+    scnet.fail("list", latency=0.3)
+
+    async def work(poller: Poller) -> None:
+        early = asyncio.ensure_future(poller.look({first: None}, 0))
+        await asyncio.sleep(0.1)
+        for job in scnet.jobs:
+            job.become("COMPLETED")
+        late = await poller.look({second: None}, 0)
+        assert [outcome.ref for outcome in late.outcomes] == [second]
+        await early
+
+    run(scnet, work)
+    assert scnet.calls["list"] == 2
+
+
+def test_each_gets_its_own(scnet: ScnetEmulator) -> None:
+    (good,), (bad,), (going_on,) = refs(scnet, 1, "COMPLETED"), refs(scnet, 1, "FAILED"), refs(scnet, 1)
+
+    async def work(poller: Poller) -> list[Glance]:
+        return await asyncio.gather(*(poller.look({ref: None}, 0.1) for ref in (good, bad, going_on)))
+
+    glances = run(scnet, work)
+    assert [[str(outcome.ref) for outcome in glance.outcomes] for glance in glances] == [[good], [bad], []]
+
+
+def test_whoever_is_in_a_hurry_serves_the_others(scnet: ScnetEmulator) -> None:
+    patient, hurried = refs(scnet, 2)
+
+    async def work(poller: Poller) -> float:
+        began = time.monotonic()
+        await asyncio.gather(poller.look({patient: None}, 60), poller.look({hurried: None}, 0.1))
+        return time.monotonic() - began
+
+    assert run(scnet, work) < 5
+    assert scnet.calls == {"list": 1}
+
+
+def test_look_that_fails_is_told_and_pauses_grow(scnet: ScnetEmulator) -> None:
+    (ref,) = refs(scnet, 1)
+    scnet.fail("list", status=503, times=None)
+
+    async def work(poller: Poller) -> list[float]:
+        moments = []
+        for _ in range(3):
+            glance = await poller.look({ref: None}, 0.2)
+            assert isinstance(glance.trouble, ScnetTransientError)
+            moments.append(time.monotonic())
+        return [after - before for before, after in itertools.pairwise(moments)]
+
+    first, second = run(scnet, work)
+    assert second > 1.5 * first
+
+
+def test_connection_is_read_again_after_a_failure(scnet: ScnetEmulator) -> None:
+    (ref,) = refs(scnet, 1)
+    clients = [client_of(scnet, token="e30.e30.wrong"), client_of(scnet)]
+
+    def make() -> ScnetClient:
+        return clients.pop(0)
+
+    async def main() -> None:
+        with shared_poller(SUBJECT, make) as poller:
+            assert (await poller.look({ref: None}, 0)).trouble
+            assert not (await poller.look({ref: None}, 0)).trouble
+
+    asyncio.run(main())
+
+
+def test_refusal_that_stays_ends_the_wait_of_all(scnet: ScnetEmulator) -> None:
+    jobs = refs(scnet, 2)
+    scnet.fail("list", code="10009", times=None)
+
+    async def work(poller: Poller) -> list[Any]:
+        async def insist(ref: JobRef) -> None:
+            while True:
+                await poller.look({ref: None}, 0.05)
+
+        return await asyncio.gather(*map(insist, jobs), return_exceptions=True)
+
+    assert [type(error) for error in run(scnet, work)] == [ScnetPermissionError] * 2
+
+
+def test_nothing_is_left_when_nobody_waits(scnet: ScnetEmulator) -> None:
+    (ref,) = refs(scnet, 1)
+    scnet.fail("list", latency=30, times=None)
+
+    async def work(poller: Poller) -> None:
+        waiting = asyncio.ensure_future(poller.look({ref: None}, 0))
+        await asyncio.sleep(0.2)
+        waiting.cancel()
+
+    began = time.monotonic()
+    run(scnet, work)
+    assert not any(module._POLLERS.values())
+    assert time.monotonic() - began < 10  # the look that hangs was stopped
+
+
+def test_pollers_are_of_one_loop(scnet: ScnetEmulator) -> None:
+    (ref,) = refs(scnet, 1)
+    for _ in range(2):
+        assert run(scnet, lambda poller: poller.look({ref: None}, 0)) == Glance([])
+
+
+def test_deletes_are_gathered(scnet: ScnetEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = refs(scnet, 100)
+
+    async def delete(ref: JobRef) -> None:
+        with shared_poller(SUBJECT, lambda: client_of(scnet)) as poller:
+            await poller.delete([ref])
+
+    async def main() -> None:
+        await asyncio.gather(*map(delete, jobs))
+
+    asyncio.run(main())
+    assert scnet.calls == {"delete": 2}
+    assert not scnet.active_jobs

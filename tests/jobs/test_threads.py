@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+from airflow_provider_scnet.jobs.threads import MOST_THREADS, THREADS_OF_ONE, in_thread
+
+
+def test_work_is_done_beside_the_loop() -> None:
+    assert asyncio.run(in_thread("c", threading.current_thread)).name.startswith("scnet")
+
+
+def test_one_connection_keeps_few_threads_busy() -> None:
+    busy: list[int] = []
+    running = 0
+    lock = threading.Lock()
+
+    def work() -> None:
+        nonlocal running
+        with lock:
+            running += 1
+            busy.append(running)
+        time.sleep(0.02)
+        with lock:
+            running -= 1
+
+    async def main(connections: int) -> int:
+        busy.clear()
+        await asyncio.gather(*(in_thread(f"c{n % connections}", work) for n in range(60)))
+        return max(busy)
+
+    assert asyncio.run(main(1)) == THREADS_OF_ONE
+    assert THREADS_OF_ONE < asyncio.run(main(10)) <= MOST_THREADS
+
+
+def test_connection_that_hangs_delays_no_other() -> None:
+    async def main() -> float:
+        release = threading.Event()
+        hanging = [asyncio.ensure_future(in_thread("broken", release.wait)) for _ in range(10)]
+        await asyncio.sleep(0.05)
+        began = time.monotonic()
+        await in_thread("good", lambda: None)
+        took = time.monotonic() - began
+        release.set()
+        await asyncio.gather(*hanging)
+        return took
+
+    assert asyncio.run(main()) < 1

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+import re
+from collections import UserList
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_scnet.exceptions import (
+    ScnetJobReferenceError,
+)
+from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator
+from airflow_provider_scnet.testing import ScnetEmulator
+
+
+def test_execute_returns_what_became_of_the_jobs(scnet_default: ScnetEmulator) -> None:
+    job = scnet_default.add_job()
+    result = ScnetDeleteJobsOperator(task_id="delete", jobs=[job.ref]).execute({})
+    assert json.loads(json.dumps(result)) == {"deleted": [job.ref], "gone": [], "accepted": []}
+
+
+def test_options_reach_the_deletion(scnet_default: ScnetEmulator) -> None:
+    job = scnet_default.add_job()
+    job.ignores_delete = True
+    operator = ScnetDeleteJobsOperator(
+        task_id="delete", jobs=job.job_id, scheduler_id=job.scheduler_id, user=job.user, verify=False, batch_size=1
+    )
+    assert operator.execute({}) == {"deleted": [], "gone": [], "accepted": [job.ref]}
+
+
+@pytest.mark.parametrize("nothing", [None, "", " ", "None", "null", " null\n"])
+def test_what_is_not_given_comes_from_the_connection(scnet_default: ScnetEmulator, nothing: Any) -> None:
+    """A template that finds nothing renders one of these."""
+    job = scnet_default.add_job()
+    operator = ScnetDeleteJobsOperator(task_id="delete", jobs=job.job_id, scheduler_id=job.scheduler_id, user=nothing)
+    assert operator.execute({})["deleted"] == [job.ref]
+
+
+def test_jobs_are_read_once_on_their_way_to_the_wire(scnet_default: ScnetEmulator) -> None:
+    """A lazy sequence of a mapped task asks the API server for each of its elements each time it is read."""
+
+    class Counted(UserList[str]):
+        reads = 0
+
+        def __iter__(self) -> Iterator[str]:
+            self.reads += 1
+            return iter(self.data)
+
+    jobs = Counted([scnet_default.add_job().ref, scnet_default.add_job().ref])
+    assert len(ScnetDeleteJobsOperator(task_id="delete", jobs=jobs).execute({})["deleted"]) == 2
+    assert jobs.reads == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("timeout", -1), ("poll_interval", timedelta(0)), ("batch_size", 0), ("timeout", "{{ soon }}")],
+)
+def test_bad_option_is_an_error_of_the_dag(option: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=rf"{option}={re.escape(repr(value))}"):
+        ScnetDeleteJobsOperator(task_id="delete", jobs=[], **{option: value})
+
+
+def test_broken_reference_stops_before_any_request(scnet_default: ScnetEmulator) -> None:
+    with pytest.raises(ScnetJobReferenceError, match="10 2"):
+        ScnetDeleteJobsOperator(task_id="delete", jobs=["101", "10 2"]).execute({})
+    assert not scnet_default.requests
+
+
+def test_template_fields() -> None:
+    assert ScnetDeleteJobsOperator.template_fields == ("jobs", "scnet_conn_id", "scheduler_id", "user")

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_provider_scnet.exceptions import ScnetCredentialError, ScnetError, ScnetJobsNotDeletedError
+from airflow_provider_scnet.triggers import events
+from airflow_provider_scnet.triggers.events import Status
+
+
+def sent(event: dict[str, Any]) -> dict[str, Any]:
+    """As Airflow's database hands it over."""
+    told: dict[str, Any] = json.loads(json.dumps(event))
+    return told
+
+
+def test_what_is_expected() -> None:
+    assert events.read(sent(events.ended(["a"], [])), Status.ENDED, Status.TIMEOUT) is Status.ENDED
+    assert events.read(sent(events.timeout(["a"])), Status.ENDED, Status.TIMEOUT) is Status.TIMEOUT
+    assert events.read(sent(events.deleted({"deleted": []})), Status.DELETED) is Status.DELETED
+
+
+@pytest.mark.parametrize("event", [None, {}, {"status": "success"}, {"status": "timeout"}, {"status": None}, "ended"])
+def test_all_else_is_no_success(event: Any) -> None:
+    with pytest.raises(ScnetError, match="which this version of the provider does not know"):
+        events.read(event, Status.ENDED)
+
+
+def test_error_keeps_class_and_text() -> None:
+    error = ScnetJobsNotDeletedError("1 of 2 jobs is left.", remedy="Run it again.", code="10012")
+    with pytest.raises(ScnetJobsNotDeletedError, match=r"1 of 2 jobs is left\. Run it again\.") as told:
+        events.read(sent(events.failed(error)), Status.DELETED)
+    assert told.value.code == "10012"
+
+
+def test_error_that_a_retry_cannot_help_stays_one() -> None:
+    with pytest.raises(ScnetCredentialError):
+        events.read(sent(events.failed(ScnetCredentialError("expired"))), Status.ENDED)
+
+
+@pytest.mark.parametrize("kind", ["KeyError", "ErrorCode", "quote", "__doc__", "Any"])
+def test_foreign_error(kind: str) -> None:
+    error = type(kind, (Exception,), {})("oh")
+    with pytest.raises(ScnetError, match="oh") as told:
+        events.read(sent(events.failed(error)), Status.ENDED)
+    assert type(told.value) is ScnetError
