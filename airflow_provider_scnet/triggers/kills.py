@@ -16,6 +16,8 @@ from airflow_provider_scnet.jobs.threads import THREADS_OF_ONE, in_thread
 
 LONGEST_ANSWER = 2.0
 """Seconds that Airflow has to tell; one that shuts down does not answer at all."""
+QUESTIONS = 2
+"""Times that it is asked: an API server may take its time over the first of a kind."""
 SILENCE = 30.0
 """Seconds for which nobody asks again then."""
 AIRFLOW_SAYS_SO = hasattr(BaseTrigger, "on_kill")
@@ -48,15 +50,16 @@ class _Inquiries:
     async def ask(self, question: Callable[[], bool]) -> bool:
         now = asyncio.get_running_loop().time
         async with self._slots:
-            if now() < self._silent_until:
-                return False
-            try:
-                async with asyncio.timeout(LONGEST_ANSWER):
-                    return await in_thread("airflow", question)
-            except Exception as error:
-                log.warning("Airflow does not say whether a task was ended (%s).", type(error).__name__)
-                self._silent_until = now() + SILENCE
-                return False
+            for _ in range(QUESTIONS):
+                if now() < self._silent_until:
+                    break
+                try:
+                    async with asyncio.timeout(LONGEST_ANSWER):
+                        return await in_thread("airflow", question)
+                except Exception as error:
+                    log.warning("Airflow does not say whether a task was ended (%s).", type(error).__name__)
+            self._silent_until = now() + SILENCE
+            return False
 
 
 _INQUIRIES: WeakKeyDictionary[asyncio.AbstractEventLoop, _Inquiries] = WeakKeyDictionary()

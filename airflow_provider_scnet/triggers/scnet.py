@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_scnet.jobs.threads import in_thread
 from airflow_provider_scnet.triggers import events
 from airflow_provider_scnet.triggers.kills import is_killed
 
@@ -84,6 +85,7 @@ class ScnetJobTrigger(BaseTrigger):
             self.log.info("The task was ended; its job may go on (cancel_on_kill=False).")
             return
         self.log.warning("The task was ended: deleting %s. Nobody looks whether it ends.", ", ".join(self.jobs))
+        await in_thread(self.scnet_conn_id, _load)
         with ExitStack() as stack:
             pollers = self._pollers(stack)
             await asyncio.gather(*(poller.delete(jobs) for poller, jobs in pollers))
@@ -101,6 +103,7 @@ class ScnetJobTrigger(BaseTrigger):
             return events.timeout(self.jobs) if bound.expired() else events.failed(error)
 
     async def _watch(self) -> dict[str, Any]:
+        await in_thread(self.scnet_conn_id, _load)
         outcomes: dict[JobRef, Outcome] = {}
         with ExitStack() as stack:
             pollers = self._pollers(stack)
@@ -184,8 +187,8 @@ class ScnetDeleteJobsTrigger(BaseTrigger):
         yield _event(await self._delete())
 
     async def _delete(self) -> dict[str, Any]:
+        await in_thread(self.scnet_conn_id, _load)
         from airflow_provider_scnet.hooks.scnet import ScnetHook
-        from airflow_provider_scnet.jobs.threads import in_thread
 
         hook = ScnetHook(self.scnet_conn_id)
         try:
@@ -223,6 +226,12 @@ async def _pause(rounds: Generator[float], seconds: float) -> None:
         await asyncio.sleep(seconds)
     except BaseException as error:  # where the generator waits, so that it leaves its account
         rounds.throw(error)
+
+
+def _load() -> None:
+    """Import in a thread what takes a quarter of a second for the first time."""
+    import airflow_provider_scnet.hooks.scnet
+    import airflow_provider_scnet.jobs.poller  # noqa: F401
 
 
 def _client(conn_id: str) -> ScnetClient:

@@ -139,16 +139,24 @@ class Deployment:
         subprocess.run(run, env=self._environment, check=True, capture_output=True)
 
 
+def _free_ports(number: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [free.getsockname()[1] for free in sockets]
+    for free in sockets:
+        free.close()
+    return ports
+
+
 def _settings(home: Path) -> dict[str, str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port, worker_logs, trigger_logs = _free_ports(3)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return {
         "PATH": path,
         "PYTHONPATH": str(HERE.parent.parent),
         "TEST_API_PORT": str(port),
         "AIRFLOW_HOME": str(home),
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
         "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
         "AIRFLOW__CORE__EXECUTOR": "SequentialExecutor" if IS_AIRFLOW_2 else "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "8",
