@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import UserList
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_scnet.exceptions import (
+    ScnetError,
     ScnetJobReferenceError,
 )
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator
 from airflow_provider_scnet.testing import ScnetEmulator
+from tests.conftest import TaskInstance
 
 
 def test_execute_returns_what_became_of_the_jobs(scnet_default: ScnetEmulator) -> None:
@@ -71,3 +75,31 @@ def test_broken_reference_stops_before_any_request(scnet_default: ScnetEmulator)
 
 def test_template_fields() -> None:
     assert ScnetDeleteJobsOperator.template_fields == ("jobs", "scnet_conn_id", "scheduler_id", "user")
+
+
+def test_deletion_that_takes_no_time_is_not_deferred(scnet_default: ScnetEmulator) -> None:
+    job = scnet_default.add_job()
+    operator = ScnetDeleteJobsOperator(task_id="delete", jobs=job.ref, deferrable=True)
+    assert operator.execute({})["deleted"] == [job.ref]
+
+
+def test_deferral(scnet_default: ScnetEmulator) -> None:
+    scnet_default.cancel_delay = 30
+    job = scnet_default.add_job()
+    operator = ScnetDeleteJobsOperator(task_id="delete", jobs=job.ref, deferrable=True, timeout=timedelta(minutes=2))
+    with pytest.raises(TaskDeferred) as pause:
+        operator.execute({"ti": TaskInstance()})
+    _, arguments = pause.value.trigger.serialize()
+    assert (arguments["jobs"], arguments["sought"]) == ([job.ref], None)
+    assert arguments["options"]["poll_interval"] == 5.0
+    assert 0 < arguments["deadline"] - time.time() <= 120
+    assert json.loads(json.dumps(arguments)) == arguments
+
+
+def test_event(scnet_default: ScnetEmulator) -> None:
+    operator = ScnetDeleteJobsOperator(task_id="delete", jobs="1", deferrable=True)
+    report = {"deleted": ["a"], "gone": [], "accepted": []}
+    assert operator.execute_complete({}, {"status": "deleted", "report": report}) == report
+    for event in (None, {}, {"status": "ended"}, {"status": "gone", "report": report}):
+        with pytest.raises(ScnetError, match="does not know"):
+            operator.execute_complete({}, event)

@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+import json
 import re
+import threading
+import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
 from airflow_provider_scnet.exceptions import (
+    ScnetError,
+    ScnetJobOutOfMemoryError,
     ScnetJobSpecificationError,
     ScnetStoppedError,
+    ScnetWaitTimeoutError,
 )
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
 from airflow_provider_scnet.testing import ScnetEmulator
@@ -116,3 +123,177 @@ def test_kill_before_anything_is_submitted(scnet_default: ScnetEmulator) -> None
 def test_template_fields_of_a_submission() -> None:
     assert {"command", "walltime", "nodes", "job_name", "scnet_conn_id"} < set(ScnetSubmitJobOperator.template_fields)
     assert "exclusive" not in ScnetSubmitJobOperator.template_fields
+
+
+# --- waiting --------------------------------------------------------------------------------------------------------
+
+WAITING = {**JOB, "wait": True, "poll_interval": 0.1}
+
+
+def ends(scnet: ScnetEmulator, word: str, **details: Any) -> Any:
+    """A job ends so at the second look; to be handed over as the condition of a fault that never strikes."""
+
+    def at_second_look(request: Any) -> bool:
+        if scnet.calls["list"] >= 1:
+            (job,) = scnet.active_jobs or scnet.jobs
+            vars(job).update(details)
+            job.become(word)
+        return False
+
+    return scnet.fail("list", code="10001", when=at_second_look, times=None)
+
+
+def test_wait_tells_what_the_job_has_cost(scnet_default: ScnetEmulator) -> None:
+    ti = TaskInstance()
+    ends(scnet_default, "COMPLETED")
+    ref = ScnetSubmitJobOperator(**WAITING).execute({"ti": ti})
+    record = ti.pushed["job_record"]
+    assert (ti.pushed["job"], record["ref"], record["ending"]) == (ref, ref, "completed")
+    assert (record["exit_code"], record["cores"], record["queue"]) == ("0:0", 1, "debug")
+    assert json.loads(json.dumps(record)) == record
+
+
+def test_reference_is_told_before_the_wait(scnet_default: ScnetEmulator) -> None:
+    ti = TaskInstance()
+    told: list[bool] = []
+    scnet_default.fail("list", code="10001", when=lambda request: told.append("job" in ti.pushed), times=None)
+    ends(scnet_default, "COMPLETED")
+    ScnetSubmitJobOperator(**WAITING).execute({"ti": ti})
+    assert all(told)
+
+
+def test_bad_end_fails_the_try_and_shows_the_log(
+    scnet_default: ScnetEmulator, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    ti = TaskInstance()
+    ends(scnet_default, "OUT_OF_MEMORY", logs={"stderr": "oom-kill\n", "stdout": ""})
+    with pytest.raises(ScnetJobOutOfMemoryError, match="out of memory") as failure:
+        ScnetSubmitJobOperator(**WAITING).execute({"ti": ti})
+    assert not isinstance(failure.value, AirflowFailException)  # a retry submits a new one
+    assert ti.pushed["job_record"]["ending"] == "out of memory"
+    assert "oom-kill" in caplog.text + capsys.readouterr().out
+
+
+@pytest.mark.parametrize("log_lines", [None, 0, 5])
+def test_output_of_a_good_end_is_shown_on_request(
+    scnet_default: ScnetEmulator,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    log_lines: int | None,
+) -> None:
+    caplog.set_level("INFO")
+    ends(scnet_default, "COMPLETED", logs={"stdout": "converged\n", "stderr": "warning\n"})
+    ScnetSubmitJobOperator(**WAITING, log_lines=log_lines).execute({"ti": TaskInstance()})
+    said = caplog.text + capsys.readouterr().out
+    assert ("converged" in said, "warning\n" in said) == (log_lines == 5, False)
+
+
+@pytest.mark.parametrize("cancel_on_kill", [True, False])
+def test_job_that_is_left_when_time_is_up(scnet_default: ScnetEmulator, cancel_on_kill: bool) -> None:
+    operator = ScnetSubmitJobOperator(**WAITING, timeout=0.3, cancel_on_kill=cancel_on_kill)
+    with pytest.raises(ScnetWaitTimeoutError, match="was deleted" if cancel_on_kill else "It goes on"):
+        operator.execute({"ti": TaskInstance()})
+    assert bool(scnet_default.active_jobs) is not cancel_on_kill
+
+
+def test_job_that_cannot_be_deleted_when_time_is_up(
+    scnet_default: ScnetEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scnet_default.fail("delete", code="10009", times=None)
+    with pytest.raises(ScnetError, match="may burn core-hours"):
+        ScnetSubmitJobOperator(**WAITING, timeout=0.2).execute({"ti": TaskInstance()})
+
+
+@pytest.mark.parametrize("cancel_on_kill", [True, False])
+def test_kill_while_waiting(scnet_default: ScnetEmulator, cancel_on_kill: bool) -> None:
+    """Airflow 3 goes on after ``on_kill``; the wait has to end by itself."""
+    store: dict[str, Any] = {}
+    operator = ScnetSubmitJobOperator(**{**WAITING, "poll_interval": 600}, cancel_on_kill=cancel_on_kill)
+    threading.Timer(0.7, operator.on_kill).start()
+    with pytest.raises(ScnetStoppedError, match="waited for"):
+        operator.execute({"ti": TaskInstance(), "task_state_store": Store(store)})
+    assert bool(scnet_default.active_jobs) is not cancel_on_kill
+    assert store["scnet_submission"]["is_killed"] is cancel_on_kill
+
+
+class Store:
+    """Airflow's state store of a task."""
+
+    def __init__(self, noted: dict[str, Any]) -> None:
+        self._noted = noted
+
+    def get(self, key: str) -> Any:
+        return self._noted.get(key)
+
+    def set(self, key: str, value: Any) -> None:
+        self._noted[key] = value
+
+
+def deferred(operator: ScnetSubmitJobOperator, ti: TaskInstance) -> TaskDeferred:
+    with pytest.raises(TaskDeferred) as pause:
+        operator.execute({"ti": ti})
+    return pause.value
+
+
+def test_deferral(scnet_default: ScnetEmulator) -> None:
+    ti = TaskInstance(get_ti_count=None)
+    pause = deferred(ScnetSubmitJobOperator(**WAITING, deferrable=True, timeout=timedelta(hours=1)), ti)
+    _, arguments = pause.trigger.serialize()
+    (job,) = scnet_default.jobs
+    assert ti.pushed["job"] == job.ref
+    assert (arguments["jobs"], arguments["job_name"], arguments["cancel_on_kill"]) == ([job.ref], job.name, True)
+    assert arguments["deadline"] == pytest.approx(time.time() + 3600, abs=60)
+    assert pause.timeout > timedelta(hours=1)  # behind the deadline that the trigger keeps
+    assert not any(secret in json.dumps(arguments) for secret in scnet_default.secrets)
+
+
+def test_wait_without_an_end(scnet_default: ScnetEmulator) -> None:
+    pause = deferred(ScnetSubmitJobOperator(**WAITING, deferrable=True), TaskInstance(get_ti_count=None))
+    assert (pause.trigger.serialize()[1]["deadline"], pause.timeout) == (None, None)
+
+
+def test_event_of_a_deadline_deletes_the_job(scnet_default: ScnetEmulator) -> None:
+    ti = TaskInstance()
+    ref = ScnetSubmitJobOperator(**JOB).execute({"ti": ti})
+    with pytest.raises(ScnetWaitTimeoutError, match="was deleted"):
+        ScnetSubmitJobOperator(**WAITING).execute_complete({"ti": ti}, {"status": "timeout", "jobs": [ref]})
+    assert not scnet_default.active_jobs
+
+
+@pytest.mark.parametrize("event", [None, {"status": "deleted", "report": {}}, {"status": "done", "jobs": ["x"]}])
+def test_event_that_nobody_knows_is_no_success(scnet_default: ScnetEmulator, event: Any) -> None:
+    with pytest.raises(ScnetError, match="does not know"):
+        ScnetSubmitJobOperator(**WAITING).execute_complete({"ti": TaskInstance()}, event)
+
+
+@pytest.mark.parametrize("how", ["xcom", "store", "name"])
+@pytest.mark.parametrize("cancel_on_kill", [True, False])
+def test_airflows_own_time_out_deletes_the_job(scnet_default: ScnetEmulator, how: str, cancel_on_kill: bool) -> None:
+    noted: dict[str, Any] = {}
+    ti = TaskInstance()
+    context: Any = {"ti": ti, "task_state_store": Store(noted)}
+    ref = ScnetSubmitJobOperator(**JOB).execute(context)
+    ti.xcom_pull = lambda **where: ref if how == "xcom" else None
+    if how != "store":
+        noted.clear()
+    operator = ScnetSubmitJobOperator(**WAITING, cancel_on_kill=cancel_on_kill)
+    with pytest.raises(Exception, match="timeout"):
+        operator.resume_execution("__fail__", {"error": "Trigger timeout"}, context)
+    assert bool(scnet_default.active_jobs) is not cancel_on_kill
+
+
+def test_trigger_that_broke_leaves_the_job_to_the_next_try(scnet_default: ScnetEmulator) -> None:
+    ScnetSubmitJobOperator(**JOB).execute({"ti": TaskInstance()})
+    with pytest.raises(Exception, match="Trigger failure"):
+        ScnetSubmitJobOperator(**WAITING).resume_execution("__fail__", {"error": "Trigger failure"}, {"ti": None})
+    assert scnet_default.active_jobs
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("poll_interval", 0), ("timeout", -1), ("timeout", "1 h"), ("log_lines", -1), ("log_lines", "all")],
+)
+def test_bad_option_of_a_wait_is_an_error_of_the_dag(option: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=option):
+        ScnetSubmitJobOperator(**{**JOB, option: value})

@@ -1,10 +1,19 @@
 from __future__ import annotations
 
+import json
+import time
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferred,
+)
 
+from airflow_provider_scnet.api.records import JobRecord
+from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.exceptions import (
     ScnetJobFailedError,
     ScnetJobReferenceError,
@@ -12,8 +21,10 @@ from airflow_provider_scnet.exceptions import (
     ScnetPermissionError,
 )
 from airflow_provider_scnet.jobs import waiting
+from airflow_provider_scnet.jobs.outcome import Ending, Outcome
 from airflow_provider_scnet.sensors.scnet import ScnetJobSensor
 from airflow_provider_scnet.testing import ScnetEmulator
+from airflow_provider_scnet.triggers import events
 from tests.conftest import TaskInstance
 
 
@@ -120,3 +131,59 @@ def test_outage_that_looks_empty_is_waited_for_where_the_next_poke_remembers_not
     assert not sensor(job.ref.replace("500_2", "500"), mode="reschedule").poke(context())
     job.become("COMPLETED")
     assert sensor(job.ref.replace("500_2", "500"), mode="reschedule").poke(context())
+
+
+# --- deferred -------------------------------------------------------------------------------------------------------
+
+
+def test_what_has_ended_at_the_first_look_is_not_deferred(scnet_default: ScnetEmulator) -> None:
+    sensor(scnet_default.add_job("COMPLETED", ended_ago=5), deferrable=True).execute(context())
+
+
+@pytest.mark.parametrize("soft_fail", [True, False])
+def test_bad_end_at_the_first_look(scnet_default: ScnetEmulator, soft_fail: bool) -> None:
+    job = scnet_default.add_job("TIMEOUT", ended_ago=5)
+    with pytest.raises(AirflowSkipException if soft_fail else ScnetJobTimeLimitError):
+        sensor(job, deferrable=True, soft_fail=soft_fail).execute(context())
+
+
+def test_deferral(scnet_default: ScnetEmulator) -> None:
+    job = scnet_default.add_job()
+    waiting = sensor(job.job_id, scheduler_id=job.scheduler_id, user=job.user, deferrable=True, poke_interval=7)
+    with pytest.raises(TaskDeferred) as pause:
+        waiting.execute(context())
+    _, arguments = pause.value.trigger.serialize()
+    assert (arguments["jobs"], arguments["poll_interval"], arguments["cancel_on_kill"]) == ([job.ref], 7.0, False)
+    assert arguments["deadline"] > time.time()
+
+
+def event_of(*jobs: tuple[str, Ending]) -> dict[str, Any]:
+    outcomes = [Outcome.of(JobRef("1", "u", job_id), {JobRecord(job_id): ending}) for job_id, ending in jobs]
+    return json.loads(json.dumps(events.ended([str(outcome.ref) for outcome in outcomes], outcomes)))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("soft_fail", [True, False])
+@pytest.mark.parametrize(
+    ("event", "error"),
+    [
+        (event_of(("1", Ending.COMPLETED), ("2", Ending.FAILED)), ScnetJobFailedError),
+        (events.timeout(["1,u:1:"]), AirflowSensorTimeout),
+        (events.failed(ScnetPermissionError("no")), ScnetPermissionError),
+    ],
+    ids=["failed", "timeout", "refused"],
+)
+def test_event(scnet_default: ScnetEmulator, event: Any, error: type[Exception], soft_fail: bool) -> None:
+    scnet_default.fail("content", code="10009", times=None)
+    waiting = sensor("1,u:1:", soft_fail=soft_fail)
+    with pytest.raises(AirflowSkipException if soft_fail else error):
+        waiting.resume_execution("execute_complete", {"event": event}, context())
+
+
+def test_costs_are_told(scnet_default: ScnetEmulator) -> None:
+    told = context()
+    sensor("1,u:1:").execute_complete(told, event_of(("1", Ending.COMPLETED)))
+    assert told["ti"].pushed["job_records"] == [told["ti"].pushed["job_record"]]
+    told = context()
+    sensor("1,u:1:").execute_complete(told, event_of(("1", Ending.COMPLETED), ("2", Ending.COMPLETED)))
+    assert [record["ref"] for record in told["ti"].pushed["job_records"]] == ["1,u:1:", "1,u:2:"]
+    assert "job_record" not in told["ti"].pushed
