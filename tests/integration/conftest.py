@@ -84,13 +84,17 @@ def find_dag(airflow: None) -> Callable[[str], Any]:
 
 @pytest.fixture(scope="session")
 def run_dag(find_dag: Callable[[str], Any]) -> Callable[..., Run]:
-    def run(dag_id: str, **changes: dict[str, Any]) -> Run:
+    def run(dag_id: str, conf: dict[str, Any] | None = None, /, **changes: dict[str, Any]) -> Run:
         """Run a DAG after changing attributes of some of its tasks, given as task_id={...}."""
         dag = find_dag(dag_id)
         for task_id, attributes in changes.items():
+            task = dag.get_task(task_id)
             for name, value in attributes.items():
-                setattr(dag.get_task(task_id), name, value)
-        dag.test()
+                if hasattr(task, "partial_kwargs"):
+                    task.partial_kwargs[name] = value
+                else:
+                    setattr(task, name, value)
+        dag.test(run_conf=conf)
         return _read(dag_id)
 
     return run

@@ -23,34 +23,49 @@ def region(monkeypatch: pytest.MonkeyPatch) -> ScnetEmulator:
         yield scnet
 
 
-def test_simulation_whose_work_fails_is_torn_down(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:
-    run = run_dag("scnet_simulation", delete_jobs=FAST)
+def test_simulation_that_fails_turns_the_run_red(
+    region: ScnetEmulator, run_dag: Callable[..., Run], capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = run_dag("scnet_simulation", delete_jobs=FAST, wait={"poke_interval": 0.5})
     assert run.tasks == {
         "submit": "success",
-        "check_residuals": "failed",
+        "wait": "failed",
+        "evaluate": "upstream_failed",
         "publish": "upstream_failed",
         "delete_jobs": "success",
     }
     assert run.state == "failed"  # the teardown does not hide that the work failed
-    assert [job.state for job in region.jobs] == ["CANCELLED"]
-    assert run.returned["delete_jobs"]["deleted"] == [job.ref for job in region.jobs]
+    assert [job.state for job in region.jobs] == ["FAILED"]
+    assert "residual nan, giving up" in capfd.readouterr().out
+
+
+def test_simulation_in_a_single_task(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:
+    run = run_dag("scnet_single_task", delete_jobs=FAST, flow={"poll_interval": 0.5})
+    assert set(run.tasks.values()) == {"success"}
+    assert [job.state for job in region.jobs] == ["COMPLETED"]
 
 
 def test_teardown_that_cannot_stop_the_job_turns_the_run_red(
     region: ScnetEmulator, run_dag: Callable[..., Run]
 ) -> None:
     region.fail("delete", code="10013", times=None)
-    run = run_dag("scnet_parameter_sweep", delete_jobs={**FAST, **AT_ONCE, "timeout": 0.3})
+    run = run_dag("torn_down", delete_jobs={**FAST, **AT_ONCE, "timeout": 0.3})
     assert (run.tasks["publish"], run.tasks["delete_jobs"], run.state) == ("success", "failed", "failed")
     assert run.tries["delete_jobs"] == 3
     assert len(region.active_jobs) == 6
 
 
-def test_parameter_sweep_is_torn_down_as_one(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:
-    run = run_dag("scnet_parameter_sweep", delete_jobs=FAST)
+def test_many_jobs_are_torn_down_as_one(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:
+    run = run_dag("torn_down", delete_jobs=FAST)
     assert set(run.tasks.values()) == {"success"}
     assert run.state == "success"
     assert (len(region.jobs), region.active_jobs, region.calls["delete"]) == (6, [], 1)
+
+
+def test_parameter_sweep(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:
+    run = run_dag("scnet_parameter_sweep", {"cases": 5}, delete_jobs=FAST, wait={"poke_interval": 0.5})
+    assert set(run.tasks.values()) == {"success"}
+    assert [job.state for job in region.jobs] == ["COMPLETED"] * 5
 
 
 def test_dag_of_the_readme(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:
@@ -96,7 +111,7 @@ def test_example_tries_its_deletion_again(find_dag: Callable[[str], Any], dag_id
 def test_retry_of_a_teardown_saves_the_run(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:
     region.fail("delete", code="10013", times=None)
     recovery = {"on_retry_callback": [lambda context: region.clear_faults()]}
-    run = run_dag("scnet_parameter_sweep", delete_jobs={**FAST, **AT_ONCE, **recovery, "timeout": 0.3})
+    run = run_dag("torn_down", delete_jobs={**FAST, **AT_ONCE, **recovery, "timeout": 0.3})
     assert (run.tries["delete_jobs"], run.tasks["delete_jobs"], run.state) == (2, "success", "success")
     assert not region.active_jobs
 

@@ -149,7 +149,7 @@ def faults(scnet: ScnetEmulator, bystander: Bystander, airflow: Airflow) -> list
         echo(scnet.fail("delete", status=500)),
     ]
     airflow("dags", "test", "scnet_simulation")
-    assert [job.state for job in scnet.jobs] == ["CANCELLED"]
+    assert [job.state for job in scnet.jobs] == ["FAILED"]
 
     # The cases of the sweep fail in one way each, but for the last ones.
     faults += [
@@ -159,7 +159,7 @@ def faults(scnet: ScnetEmulator, bystander: Bystander, airflow: Airflow) -> list
         scnet.fail("submit", redirect=away),
         echo(scnet.fail("delete", code="10009"), code="10009"),
     ]
-    airflow("dags", "test", "scnet_parameter_sweep")
+    airflow("dags", "test", "scnet_parameter_sweep", "-c", json.dumps({"cases": 6}))
     assert len(scnet.jobs) > 1
 
     # A token alone, renewed, refused in the end.
