@@ -1,5 +1,6 @@
 """
-Watch it happen without an account: two of the example DAGs on a real Airflow, against an SCNet emulator over real HTTP.
+Watch it happen without an account: three of the example DAGs on a real Airflow, against an SCNet emulator over real
+HTTP. An answer is lost, a simulation fails, and nothing is left.
 
 Run it with ``make demo``. It ends with status 0 only if the emulator has no active job left.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -21,7 +23,14 @@ from airflow_provider_scnet.testing import ScnetEmulator
 CHECKOUT = Path(__file__).resolve().parent.parent
 HOME = CHECKOUT / ".demo"
 LOG = HOME / "airflow.log"
-DAGS = ("scnet_simulation", "scnet_parameter_sweep")
+MOST_LINES = 8
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+LOCATION = re.compile(r"\s+\[airflow[._].*|\s+loc=\S+.*")
+DAGS = {"scnet_simulation": {}, "scnet_single_task": {}, "scnet_parameter_sweep": {"cases": 6}}
+TOLD = re.compile(
+    r"(It is not known whether the job was submitted|Job \S+ \(.*\) is this task's|Job \S+  failed \(.*\)|"
+    r"The last .* of std\w+ of|step \d|converged).*"
+)
 
 
 def main() -> int:
@@ -29,15 +38,14 @@ def main() -> int:
     shutil.rmtree(HOME, ignore_errors=True)
     HOME.mkdir()
     with ScnetEmulator(cancel_delay=1) as scnet:
-        # The first delete is answered with code "0" and nothing is done: what SCNet is known for.
-        scnet.fail("delete", code="0", msg="success", data={}, times=1)
+        # The first submission works, but its answer is lost on the way.
+        scnet.fail("submit", drop=True, effect=True)
         print(f"SCNet emulator at {scnet.url}; Airflow's own output in {LOG}\n")
         environment = _environment(scnet)
         _step("Airflow: create an SQLite database", "db", "migrate", environment=environment)
+        said = {dag_id: _run(dag_id, conf, environment) for dag_id, conf in DAGS.items()}
         for dag_id in DAGS:
-            _step(f"Airflow: run {dag_id}", "dags", "test", dag_id, environment=environment)
-        for dag_id in DAGS:
-            _tell_of_run(dag_id)
+            _tell_of_run(dag_id, said[dag_id])
         return _tell_of_jobs(scnet)
 
 
@@ -54,6 +62,17 @@ def _environment(scnet: ScnetEmulator) -> dict[str, str]:
     }
 
 
+def _run(dag_id: str, conf: dict[str, int], environment: dict[str, str]) -> list[str]:
+    """Run a DAG; return what its tasks have said that is worth reading."""
+    begins = LOG.stat().st_size
+    _step(f"Airflow: run {dag_id}", "dags", "test", dag_id, "-c", json.dumps(conf), environment=environment)
+    with LOG.open(errors="replace") as log:
+        log.seek(begins)
+        said = ANSI.sub("", log.read())
+    # Airflow 2 prints some of it twice.
+    return list(dict.fromkeys(LOCATION.sub("", match[0]).strip() for match in TOLD.finditer(said)))[:MOST_LINES]
+
+
 def _step(title: str, *arguments: str, environment: dict[str, str]) -> None:
     print(f"  {title} ...", end="", flush=True)
     started = time.monotonic()
@@ -62,7 +81,7 @@ def _step(title: str, *arguments: str, environment: dict[str, str]) -> None:
     print(f" {time.monotonic() - started:.0f} s")
 
 
-def _tell_of_run(dag_id: str) -> None:
+def _tell_of_run(dag_id: str, said: list[str]) -> None:
     """Read from Airflow's database what became of the run's tasks."""
     with sqlite3.connect(HOME / "airflow.db") as database:
         run = database.execute("SELECT state FROM dag_run WHERE dag_id = ?", (dag_id,)).fetchone()
@@ -75,13 +94,14 @@ def _tell_of_run(dag_id: str) -> None:
     print(f"\n{dag_id}: run {run[0] if run else 'missing'}")
     for (task_id, state), count in Counter(tasks).items():
         print(f"  {task_id:<16} {state}{f' ({count} times)' if count > 1 else ''}")
+    for line in said:
+        print(f"  | {line}")
     if result:
         print(f"  the teardown's account: {result[0] if isinstance(result[0], str) else json.dumps(result[0])}")
 
 
 def _tell_of_jobs(scnet: ScnetEmulator) -> int:
     print(f"\nWhat the emulator saw: {', '.join(f'{count} {call}' for call, count in scnet.calls.items())}")
-    print("(the first delete was answered with code 0 and did nothing)")
     deletes = [request.form["strJobInfoMap"] for request in scnet.requests if request.call == "delete"]
     for job in scnet.jobs:
         sent = sum(job.ref in delete.split(";") for delete in deletes)

@@ -44,6 +44,7 @@ PAIRS = list(zip(*PAGES.values(), strict=False))  # a guide without its pair is 
 ALL_PAGES = [page for pages in PAGES.values() for page in pages]
 RETRIED = {"en": {True: "yes", False: "no"}, "zh": {True: "是", False: "否"}}
 README_LINES = 90
+IN_PICTURES = (ScnetSubmitJobOperator, ScnetJobSensor, ScnetDeleteJobsOperator)
 
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 CODE = re.compile(r"`([^`\n]+)`")
@@ -466,8 +467,10 @@ def is_known(command: str) -> bool:
 def test_every_block_is_run_or_made_of_commands_that_exist(page: Path) -> None:
     elsewhere = (ROOT / "tests" / "integration" / "test_dags.py").read_text()
     for kind, block in blocks(page):
-        assert kind in ("bash", "python")
-        if test := runner(page, kind, block):
+        assert kind in ("bash", "python", "mermaid")
+        if kind == "mermaid":
+            assert set(re.findall(r"Scnet\w+", block)) <= {operator.__name__ for operator in IN_PICTURES}
+        elif test := runner(page, kind, block):
             assert test in globals() or f"def {test}(" in elsewhere
         else:
             assert [command for command in block.splitlines() if not is_known(command)] == []

@@ -5,13 +5,22 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Self
 from urllib.parse import quote as url_quote
 
 from airflow_provider_scnet.api.answers import NeverSentError
 from airflow_provider_scnet.api.credentials import TokenSource, call_with_token
+from airflow_provider_scnet.api.listing import (
+    REFUSED_PARAMETER,
+    Answer,
+    JobListing,
+    Page,
+    Pager,
+    never,
+    read_to_the_end,
+)
 from airflow_provider_scnet.api.patience import Patience
 from airflow_provider_scnet.api.records import JOB_ID, JobRecord, beijing_time
 from airflow_provider_scnet.api.reference import JobRef, check_scheduler_id, to_wire
@@ -26,54 +35,12 @@ from airflow_provider_scnet.exceptions import (
 )
 from airflow_provider_scnet.wording import quote, sentences
 
-PAGE_SIZE = 100
-DOCUMENTED_PAGE_SIZE = 25
-"""What the samples of the API pages ask for; larger pages may be refused."""
 COMMAND = "GAP_CMD_FILE"
 """The one member of a submission that may be long, and hold what is nobody's business."""
-REFUSED_PARAMETER = "10004"
 HARMLESS = "/cluster"
 """A call that changes nothing, needs no right of its own and is short."""
 ACCEPTED_FOR = 10.0
 """Seconds for which a token that was just accepted by it is not tried again; another task may end it at any time."""
-
-
-@dataclass(frozen=True)
-class JobListing:
-    """
-    A list of jobs, read to its end.
-
-    :param records: the jobs, each once.
-    :param complete: as many records were read as the service says there are. If not, a job that is missing here
-        may still exist.
-    :param gateway: the gateway that answered; empty if several did.
-    :param is_null: SCNet answered nothing at all, where others write an empty list.
-    :param error: why the rest was not read, if a page but the first failed.
-    """
-
-    records: list[JobRecord]
-    complete: bool
-    gateway: str = ""
-    is_null: bool = False
-    error: ScnetError | None = None
-
-
-@dataclass(frozen=True)
-class _Page:
-    """One answer to a call that lists jobs."""
-
-    records: list[JobRecord]
-    total: int | None
-    is_last: bool
-
-
-_NULL = -1
-"""The total of a page without data, which says nothing against what other pages say."""
-
-
-def never() -> bool:
-    """Say that there is no need to hurry."""
-    return False
 
 
 class ScnetClient:
@@ -94,7 +61,7 @@ class ScnetClient:
         self._gateways = list(gateways)
         self._tokens = tokens
         self._transport = transport
-        self._page_size = PAGE_SIZE
+        self._pager = Pager()
         self._accepted: tuple[Token | None, float] = (None, 0.0)
         self._schedulers: dict[str, dict[str, str]] = {}  # by gateway
 
@@ -202,7 +169,8 @@ class ScnetClient:
         :param is_late: whether to stop in the middle; asked before each further page.
         """
         filters = {"strClusterIDList": scheduler_id, "strJobOwner": user, "strJobId": job_id}
-        return self._listing(self._pages("/jobs", filters, scheduler_id), is_late, is_alone=job_id is not None)
+        pages = self._pages("/jobs", filters, scheduler_id)
+        return read_to_the_end(pages, is_late, is_alone=job_id is not None)
 
     def get_job(self, job_id: str) -> JobRecord | None:
         """
@@ -251,7 +219,7 @@ class ScnetClient:
             "orderBy": JOB_ID,
         }
         pages = self._pages("/historyjobs", filters, scheduler_id, past=True)
-        return self._listing(pages, is_late, wanted, is_alone=job_id is not None)
+        return read_to_the_end(pages, is_late, wanted, is_alone=job_id is not None)
 
     def delete_jobs(self, refs: Sequence[JobRef]) -> dict[str, str]:
         """
@@ -331,86 +299,16 @@ class ScnetClient:
                 raise
         return self._call("POST", path, json=body)
 
-    def _listing(
-        self,
-        pages: Iterator[_Page],
-        is_late: Callable[[], bool],
-        wanted: Collection[str] = (),
-        *,
-        is_alone: bool = False,
-    ) -> JobListing:
-        records: dict[JobRecord, None] = {}  # several of one job are kept: each may say something else
-        totals: set[int | None] = set()
-        gateways: set[str] = set()
-        is_last = False
-        error: ScnetError | None = None
-        missing = set(wanted)
-        while True:
-            try:
-                page = next(pages, None)
-            except ScnetError as failure:
-                if not gateways:
-                    raise
-                error = failure
-                break
-            if page is None:
-                break
-            records.update(dict.fromkeys(page.records))
-            totals.add(page.total)
-            gateways.add(self.base_url)
-            missing.difference_update(record.job_id for record in page.records)
-            is_last = page.is_last
-            if not is_last and (is_late() or (wanted and not missing)):
-                break
-        is_null = totals == {_NULL}
-        # A total that changes while the list is read, or is less than what came, tells nothing.
-        told = totals - {_NULL} <= {len(records)} or totals - {_NULL} <= {len({r.job_id for r in records})}
-        # No limit cuts what one job has to tell, so that a total is not needed.
-        told |= is_alone and totals <= {_NULL, None} and len(records) < DOCUMENTED_PAGE_SIZE
-        one_gateway = gateways.pop() if len(gateways) == 1 else ""
-        return JobListing(list(records), is_last and told and bool(one_gateway), one_gateway, is_null, error)
-
     def _pages(
         self, path: str, filters: Mapping[str, str | None], scheduler_id: str, *, past: bool = False
-    ) -> Iterator[_Page]:
-        """
-        The service may cap ``limit`` and misreport ``total``, so only a page that brings nothing new is the end, or one
-        that is shorter than any page must be.
-        """
-        seen: set[str] = set()
-        start = 0
-        while True:
-            listed, total = self._page(path, self._read_page(path, filters, start))
-            described = (JobRecord.read(wire, scheduler_id=scheduler_id, past=past) for wire in listed)
-            records = [record for record in described if record]
-            new = {record.job_id for record in records} - seen
-            seen |= new
-            start += len(listed)
-            is_short = len(listed) < DOCUMENTED_PAGE_SIZE and total == start
-            yield _Page(records, total, is_last=not new or is_short)
-            if not new or is_short:
-                return
+    ) -> Iterator[Page]:
+        def get(part: dict[str, str]) -> Answer:
+            answer = Answer.read(self._call("GET", path, params={**filters, **part}), self.base_url)
+            if answer is None:
+                raise self._transport.unusable("GET", self._url(path), "no list of jobs")
+            return answer
 
-    def _read_page(self, path: str, filters: Mapping[str, str | None], start: int) -> Any:
-        while True:
-            limit = self._page_size
-            try:
-                return self._call("GET", path, params={**filters, "start": str(start), "limit": str(limit)})
-            except ScnetError as error:
-                if error.code != REFUSED_PARAMETER or limit == DOCUMENTED_PAGE_SIZE:
-                    self._page_size = PAGE_SIZE  # it was not the limit
-                    raise
-                self._page_size = DOCUMENTED_PAGE_SIZE
-
-    def _page(self, path: str, data: Any) -> tuple[list[Any], int | None]:
-        if data is None:
-            return [], _NULL
-        if isinstance(data, list):
-            return data, None
-        if not isinstance(data, Mapping) or not isinstance(data.get("list", []), list | None):
-            raise self._transport.unusable("GET", self._url(path), "no list of jobs")
-        total = str(data.get("total")).strip()
-        return data.get("list") or [], int(total) if re.fullmatch(r"[0-9]{1,12}", total) else None
+        return self._pager.pages(get, partial(JobRecord.read, scheduler_id=scheduler_id, past=past))
 
     def _call(self, method: str, path: str, **content: Any) -> Any:
         def attempt(token: Token) -> Any:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from airflow_provider_scnet.api.gateway import JobListing, ScnetClient, never
+from airflow_provider_scnet.api.gateway import ScnetClient
+from airflow_provider_scnet.api.listing import JobListing, never
 from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import NOT_LISTED, JobState, Phase

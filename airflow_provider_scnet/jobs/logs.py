@@ -55,7 +55,7 @@ def show_logs(
             continue
         if shown:
             lines_of = f"{'line' if len(shown) == 1 else f'{len(shown)} lines'} of {stream} of job {ref}"
-            logger.info("The last %s:\n%s", lines_of, "\n".join(shown))
+            logger.info("The last %s\n%s", lines_of, "\n".join(shown))
         else:
             logger.info("The %s of job %s is empty, or there is no such file.", stream, ref)
 

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from airflow_provider_scnet.api.gateway import JobListing, ScnetClient
+from airflow_provider_scnet.api.gateway import ScnetClient
+from airflow_provider_scnet.api.listing import JobListing
 from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import Phase, least_finished

@@ -88,6 +88,7 @@ class Submission:
         self._patience = client.patience
         self._log = logger
         self._is_stopped = False
+        self._killed: JobRef | None = None
         self._memory = Memory(sent_at=0.0 if is_retry else None)  # long ago, at an unknown time
 
     def stop(self) -> None:
@@ -125,14 +126,19 @@ class Submission:
             known = Memory(sent_at=None)
             self._notebook.note_before(known)
         self._memory = known or self._memory
+        if known and known.ref and known.is_killed:
+            self._killed = known.ref
         return known is not None and known.sent_at is None
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
-    def _search(self) -> TaggedJob | None:
+    def _search(self, *, is_open: bool = False) -> TaggedJob | None:
         """
         Look for the job until lists that may lag must show it; whatever else of this task instance goes on is ended.
         Only what is found may be believed at once: a single list may be empty by accident.
+
+        :param is_open: whether a submission of this try may be about to show up; then a job that has ended may be an
+            earlier one.
         """
         self._log.info("Looking for a job %s that may have been submitted already.", quote(self._target.name))
         began = self._patience.now()
@@ -144,7 +150,8 @@ class Submission:
             found = self._look(with_past=is_first or has_settled)
             result = self._result_of(found.jobs)
             is_proven = found.are_complete and (has_settled or self._has_seen_the_end(found.jobs))
-            if result or (is_proven and (is_late or not self._is_one_just_ending(found.jobs))):
+            is_told = result and (has_settled or not is_open or result.phase in GOES_ON)
+            if is_told or (is_proven and (is_late or not self._is_one_just_ending(found.jobs))):
                 self._end([job for job in found.jobs if job is not result and job.may_go_on(self._now())])
                 return result
             self._end([job for job in found.jobs if job.tag != self._target.tag and job.may_go_on(self._now())])
@@ -195,7 +202,7 @@ class Submission:
         return min(going_on or done, key=lambda job: (not job.is_running, job.age), default=None)
 
     def _was_killed(self, job: TaggedJob) -> bool:
-        return self._memory.is_killed and job.ref == self._memory.ref
+        return job.ref == self._killed
 
     def _has_seen_the_end(self, jobs: list[TaggedJob]) -> bool:
         """Whether the one job that is known to have been submitted is known to have ended."""
@@ -258,7 +265,7 @@ class Submission:
 
     def _look_for_answer(self, error: ScnetError) -> JobRef:
         self._log.warning("It is not known whether the job was submitted: %s", error)
-        if found := self._search():
+        if found := self._search(is_open=True):
             return self._adopt(found)
         raise ScnetTransientError(
             f"It is not known whether job {quote(self._target.name)} was submitted; SCNet does not list it "

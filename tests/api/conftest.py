@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import requests_mock
 
+from airflow_provider_scnet.api.credentials import TokenSource
+from airflow_provider_scnet.api.gateway import ScnetClient
+from airflow_provider_scnet.api.listing import JobListing
+from airflow_provider_scnet.api.tokens import Token
 from airflow_provider_scnet.api.transport import Transport
+from airflow_provider_scnet.exceptions import ScnetCredentialError
+from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.wording import Secret
-from tests.conftest import VirtualPatience
+from tests.conftest import SCHEDULER, VirtualPatience
 
 URL = "https://hpc.example:65051/hpc/openapi/v2/cluster"
 TOKEN = "eyJhbGciOi.eyJjb21wdXRl.c2lnbmF0dXJl"
+BASE = "https://hpc.example:65051/hpc"
+JOBS = f"{BASE}/openapi/v2/jobs"
+SINCE, UNTIL = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 2, 1, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +58,53 @@ def ask(answers: requests_mock.Mocker, transport: Transport) -> Callable[..., An
         return transport.request(method, URL, headers={"token": Secret(token)})
 
     return send
+
+
+@pytest.fixture
+def wire() -> Iterator[requests_mock.Mocker]:
+    with requests_mock.Mocker() as mocker:
+        yield mocker
+
+
+class FixedToken(TokenSource):
+    """A token that cannot be replaced."""
+
+    def __init__(self, token: str = TOKEN) -> None:
+        self._token = Token.read(token)
+        self.patience = VirtualPatience()
+
+    def token(self) -> Token:
+        return self._token
+
+    def renewed(self, stale: Token) -> Token:
+        raise ScnetCredentialError(f"no other token: {stale}")
+
+    def _known(self) -> Token:
+        return self._token
+
+    def _replace(self, token: Token | None) -> Token:
+        return self.renewed(token or self._token)
+
+
+@pytest.fixture
+def direct() -> ScnetClient:
+    """A client for an address where only `wire` answers."""
+    return ScnetClient([BASE], FixedToken(), Transport(patience=VirtualPatience()))
+
+
+def success(data: Any) -> dict[str, Any]:
+    return {"json": {"code": "0", "msg": "success", "data": data}}
+
+
+def page(total: Any, *job_ids: Any) -> dict[str, Any]:
+    return {"total": total, "list": [{"jobId": job_id, "jobStatus": "statR"} for job_id in job_ids]}
+
+
+def ids(records: Any) -> list[str]:
+    return [record.job_id for record in records]
+
+
+def past_jobs(scnet: ScnetEmulator, client: ScnetClient, **options: Any) -> JobListing:
+    now = datetime.fromtimestamp(scnet.clock.now(), UTC)
+    day = timedelta(days=1)
+    return client.list_history(SCHEDULER, user=scnet.user, since=now - day, until=now + day, **options)

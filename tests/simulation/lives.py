@@ -1,6 +1,6 @@
 """
-Lives of one task instance, drawn from a seed: tries, retries and clears on a service that lags, loses answers and
-fails, until a teardown ends what is left. Run by ``python -m tests.simulation.lives FIRST COUNT``.
+Lives of one task instance, drawn from a seed: tries, waits, kills, retries and clears on a service that lags, loses
+answers and fails, until a teardown ends what is left. Run by ``python -m tests.simulation.lives FIRST COUNT``.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from typing import Any
 
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.exceptions import ScnetError
+from airflow_provider_scnet.jobs.deletion import Deletion
 from airflow_provider_scnet.jobs.memory import Notebook
 from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.specification import JobSpecification
 from airflow_provider_scnet.jobs.submission import Submission, Target
 from airflow_provider_scnet.jobs.sweep import Sought, Sweep
+from airflow_provider_scnet.jobs.waiting import Watch, delete_at_once, wait_for
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.testing.job import Job
 from tests.conftest import SCHEDULER, client_of
@@ -118,12 +120,51 @@ class Life:
             said = f"job {self._told.job_id}"
             active = {job.ref for job in self._jobs() if job.active}
             self._assert(active <= {self._told}, f"a try that ended with {self._told} left {active}")
+            if self.rng.random() < 0.6:
+                said += f", {self._wait(self._told)}"
         except (ScnetError, AirflowIsAwayError) as error:
             said = f"{type(error).__name__} {str(error)[:100]}"
             active = {job.ref for job in self._jobs() if job.active}
             self._assert(len(active) <= 1, f"a try that failed left {active}")
         self.scnet.clear_faults()
         self.story.append(f"try {self._tries} of generation {self._generation}, {fault}: {said}; {self._states()}")
+
+    def _wait(self, ref: JobRef) -> str:
+        """As the operator does with ``wait=True``: a kill is a short delete, a time-out a verified one."""
+        if self.rng.random() < 0.2:
+            self.scnet.clock.advance(self.rng.choice((0, 20, 100)))
+            delete_at_once(client_of(self.scnet), [ref], logger=QUIET)
+            self._notebook().note_killed(ref)
+            return "killed"
+        is_hampered = self.rng.random() < 0.3
+        if not is_hampered:
+            self.scnet.clear_faults()
+        self._meddle(ref)
+        watch = Watch(client_of(self.scnet), {ref: self._tag()}, logger=QUIET)
+        timeout = self.rng.choice((100, 1000, 10_000))
+        outcomes = wait_for(watch, poll_interval=self.rng.choice((5, 30)), timeout=timeout, logger=QUIET)
+        active = {job.ref for job in self._jobs() if job.active}
+        if outcomes:
+            self._assert(not active, f"a wait that is over ({outcomes[0].ending.value}) left {active}")
+            job = next(job for job in self._jobs() if job.ref == ref)
+            is_true = job.state == "COMPLETED" or not outcomes[0].is_good
+            self._assert(is_true, f"a green wait for {ref}, which is {job.state}")
+            return outcomes[0].ending.value
+        Deletion(client_of(self.scnet), [ref], DeleteOptions(), logger=QUIET).run()
+        self._notebook().note_killed(ref)
+        untouched = {job.ref for job in self._jobs() if job.active and not job.deletes}
+        self._assert(is_hampered or not untouched, f"a wait whose time is up left {untouched}")
+        return "time is up"
+
+    def _meddle(self, ref: JobRef) -> None:
+        """The job may end badly meanwhile, be preempted and go on, or have a twin that is listed while it runs."""
+        job = next(job for job in self._jobs() if job.ref == ref)
+        if job.active and self.rng.random() < 0.3:
+            job.become(self.rng.choice(ENDS))
+        elif job.active and self.rng.random() < 0.2:
+            job.ends_at = self.scnet.clock.now() + 200
+            self.scnet.add_job(name=job.name)
+            self.story.append(f"twin of {ref}")
 
     def _plan_fault(self) -> str:
         fault = self.rng.choice([*FAULTS, "effect unknown"])
@@ -142,11 +183,14 @@ class Life:
         return Submission(
             client_of(self.scnet),
             target,
-            Notebook(self._store, target.name, logger=QUIET),
+            self._notebook(),
             is_retry=self._tries > 1,
             since=datetime.fromtimestamp(self.scnet.clock.now(), UTC) - timedelta(days=1),
             logger=QUIET,
         )
+
+    def _notebook(self) -> Notebook:
+        return Notebook(self._store, self._tag().name("flow"), logger=QUIET)
 
     def _let_time_pass(self) -> None:
         active = [job for job in self._jobs() if job.active]
