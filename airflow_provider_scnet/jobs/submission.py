@@ -150,8 +150,9 @@ class Submission:
             found = self._look(with_past=is_first or has_settled)
             result = self._result_of(found.jobs)
             is_proven = found.are_complete and (has_settled or self._has_seen_the_end(found.jobs))
-            is_told = result and (has_settled or not is_open or result.phase in GOES_ON)
-            if is_told or (is_proven and (is_late or not self._is_one_just_ending(found.jobs))):
+            is_told = result is not None and (has_settled or self._is_ours_for_sure(result, is_open=is_open))
+            is_absent = is_proven and (is_late or not self._is_one_just_ending(found.jobs))
+            if is_told or is_absent:
                 self._end([job for job in found.jobs if job is not result and job.may_go_on(self._now())])
                 return result
             self._end([job for job in found.jobs if job.tag != self._target.tag and job.may_go_on(self._now())])
@@ -159,6 +160,10 @@ class Submission:
                 raise self._not_told(found, elapsed)
             self._patience.sleep(LOOK_EVERY)
             is_first = False
+
+    def _is_ours_for_sure(self, result: TaggedJob, *, is_open: bool) -> bool:
+        """What has ended may be an earlier job, while the one that counts is not listed yet."""
+        return result.phase in GOES_ON or not (is_open or self._memory.ref not in (None, result.ref))
 
     def _look(self, *, with_past: bool) -> Findings:
         """The history is read where the live list does not show the job, and not with each look. No read is a must."""
