@@ -72,6 +72,10 @@ def test_walls_stand(copy: Path) -> None:
         ("hooks/scnet.py", "from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator", LAYERS),
         ("operators/scnet.py", "from airflow_provider_scnet.jobs.deletion import Deletion", LIBRARIES),
         ("operators/scnet.py", "import requests", LIBRARIES),
+        ("triggers/events.py", "import requests", LIBRARIES),
+        ("triggers/scnet.py", "from airflow_provider_scnet.hooks.scnet import ScnetHook", AT_PARSING),
+        ("triggers/events.py", "from airflow_provider_scnet.sensors.scnet import ScnetJobSensor", LAYERS),
+        ("jobs/poller.py", "from airflow_provider_scnet.hooks.scnet import ScnetHook", LAYERS),
         ("operators/scnet.py", "from airflow_provider_scnet.hooks.scnet import ScnetHook", AT_PARSING),
         ("get_provider_info.py", "import requests", AT_PARSING),
         ("jobs/options.py", "import requests", LIBRARIES),
@@ -89,12 +93,17 @@ def test_public_paths_stay() -> None:
     """What a DAG may import; all else is ours to move."""
     from airflow_provider_scnet import exceptions, jobs, testing
     from airflow_provider_scnet.hooks.scnet import ScnetHook
-    from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator
+    from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
+    from airflow_provider_scnet.sensors.scnet import ScnetJobSensor
+    from airflow_provider_scnet.triggers.scnet import ScnetDeleteJobsTrigger, ScnetJobTrigger
 
     assert [getattr(jobs, name).__name__ for name in jobs.__all__] == ["JobRef", "JobState", "Phase"]
     assert {"ScnetEmulator", "Fault", "Job"} <= set(testing.__all__)
     assert issubclass(exceptions.ScnetJobsNotDeletedError, exceptions.ScnetError)
     assert (ScnetHook.conn_type, ScnetDeleteJobsOperator.template_fields[0]) == ("scnet", "jobs")
+    assert "command" in ScnetSubmitJobOperator.template_fields
+    assert ScnetJobSensor.template_fields[0] == "jobs"
+    assert {ScnetDeleteJobsTrigger.__module__, ScnetJobTrigger.__module__} == {"airflow_provider_scnet.triggers.scnet"}
     with pytest.raises(AttributeError, match="no attribute 'parse_jobs'"):
         jobs.parse_jobs  # noqa: B018
 

@@ -462,3 +462,40 @@ def test_stopped_while_it_looks(
 
 def the_job(scnet: ScnetEmulator, ref: str) -> Job:
     return next(job for job in scnet.jobs if job.ref == ref)
+
+
+def killed_and_completed(scnet: ScnetEmulator, submit: Submit, store: Store) -> JobRef:
+    """A job whose kill came too late."""
+    ref = submit(store=store)
+    job = the_job(scnet, ref)
+    job.become("COMPLETED")
+    Notebook(store, job.name, logger=logging.getLogger()).note_killed(ref)
+    return ref
+
+
+def test_earlier_end_is_no_answer_to_an_open_submission(scnet: ScnetEmulator, submit: Submit) -> None:
+    store = Store()
+    old = killed_and_completed(scnet, submit, store)
+    scnet.submit_lag = 20
+    scnet.fail("submit", drop=True, effect=True)
+    new = submit(try_number=2, store=store)
+    assert new != old
+    assert [new] == active(scnet)
+
+
+def test_earlier_end_does_not_hide_the_job_that_is_known(scnet: ScnetEmulator, submit: Submit) -> None:
+    store = Store()
+    old = killed_and_completed(scnet, submit, store)
+    scnet.clock.advance(100)
+    scnet.submit_lag = 20
+    new = submit(try_number=2, store=store)
+    assert submit(try_number=3, store=store) == new != old
+    assert [new] == active(scnet)
+
+
+def test_job_is_found_without_a_submission(scnet: ScnetEmulator, prepare: Callable[..., Submission]) -> None:
+    store = Store()
+    assert prepare(store=store).find() is None
+    ref = prepare(store=store).run()
+    assert [prepare(store=store).find(), prepare().find()] == [ref, ref]  # it is remembered, or listed
+    assert scnet.calls["submit"] == 1
