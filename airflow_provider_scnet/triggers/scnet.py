@@ -82,7 +82,6 @@ class ScnetJobTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Delete the jobs: somebody has marked or cleared the task. Many at once need few requests."""
         if not self.cancel_on_kill:
-            self.log.info("The task was ended; its job may go on (cancel_on_kill=False).")
             return
         self.log.warning("The task was ended: deleting %s. Nobody looks whether it ends.", ", ".join(self.jobs))
         await in_thread(self.scnet_conn_id, _load)

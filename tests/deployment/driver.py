@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from airflow.api.common.trigger_dag import trigger_dag
+from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.taskinstance import TaskInstance, clear_task_instances
 from airflow.utils.session import create_session
 
@@ -45,11 +46,14 @@ def mark(dag_id: str, task_id: str, state: str) -> None:
             ti.set_state(state, session=session)
 
 
-def clear(dag_id: str, task_ids: list[str]) -> None:
-    """Clear tasks."""
+def clear(dag_id: str, task_ids: list[str]) -> list[str]:
+    """Clear tasks and what comes after them; Airflow adds their setups and teardowns by itself."""
+    dag = SerializedDagModel.get(dag_id).dag
+    selected = list(dag.partial_subset(task_ids, include_downstream=True, include_upstream=False).task_dict)
     with create_session() as session:
         query = session.query(TaskInstance).filter(TaskInstance.dag_id == dag_id)
-        clear_task_instances([ti for ti in query if ti.task_id in task_ids], session)
+        clear_task_instances([ti for ti in query if ti.task_id in selected], session)
+    return selected
 
 
 def main() -> None:

@@ -68,17 +68,26 @@ def test_waiting_task_is_marked(deployment: Deployment) -> None:
     assert [job.state for job in deployment.jobs("waiting_failed")] == ["CANCELLED"]
 
 
-def test_run_is_cleared_while_it_works(deployment: Deployment) -> None:
-    start(deployment, "run_cleared", task_id="work")
-    (old,) = deployment.jobs("run_cleared")
-    deployment.do("clear", dag_id="run_cleared", task_ids=["submit", "work", "delete"])
-    deployment.wait_for(lambda: len(deployment.jobs("run_cleared")) == 2)
+@pytest.mark.parametrize(("dag_id", "task_id"), [("run_cleared", "submit"), ("work_cleared", "work")])
+def test_clear_while_the_job_runs(deployment: Deployment, dag_id: str, task_id: str) -> None:
+    """All of the run, or only the work: Airflow adds the setup by itself."""
+    start(deployment, dag_id, task_id="work")
+    (old,) = deployment.jobs(dag_id)
+    assert set(deployment.do("clear", dag_id=dag_id, task_ids=[task_id])) == {"submit", "work", "delete"}
+    deployment.wait_for(lambda: len(deployment.jobs(dag_id)) == 2)
     assert not old.active
-    (new,) = deployment.active("run_cleared")
-    deployment.wait_for(lambda: deployment.state("run_cleared", "work") == "deferred")
+    (new,) = deployment.active(dag_id)
+    deployment.wait_for(lambda: deployment.state(dag_id, "work") == "deferred")
     new.become("COMPLETED")
-    deployment.wait_for(lambda: deployment.state("run_cleared", "delete") == "success")
-    assert (len(deployment.jobs("run_cleared")), deployment.active("run_cleared")) == (2, [])
+    deployment.wait_for(lambda: deployment.state(dag_id, "delete") == "success")
+    assert (len(deployment.jobs(dag_id)), deployment.active(dag_id)) == (2, [])
+
+
+def test_process_is_killed_between_submission_and_xcom(deployment: Deployment) -> None:
+    deployment.trigger("killed_hard")
+    deployment.wait_for(lambda: deployment.state("killed_hard", "delete") == "success")
+    assert deployment.tries("killed_hard", "submit") == 2
+    assert [job.state for job in deployment.jobs("killed_hard")] == ["CANCELLED"]
 
 
 def test_killed_submission_is_marked_as_a_success(deployment: Deployment) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,6 +39,17 @@ class HangsBeforeItTells(ScnetSubmitJobOperator):
         """Killed too hard for that."""
 
 
+class KilledBeforeItTells(ScnetSubmitJobOperator):
+    """The process of its first try is killed between submission and XCom."""
+
+    def execute(self, context: Any) -> str:
+        if context["ti"].try_number > 1:
+            return super().execute(context)
+        super().execute({**context, "ti": Mute(context["ti"])})
+        os.kill(os.getpid(), signal.SIGKILL)
+        return ""
+
+
 class Mute:
     """A task instance whose XComs do not get through."""
 
@@ -54,11 +67,19 @@ for dag_id, options in ALONE.items():
     with DAG(dag_id, schedule=None, start_date=datetime(2026, 1, 1), catchup=False):
         ScnetSubmitJobOperator(task_id="submit", job_name=dag_id, wait=True, poll_interval=1, **options, **JOB)
 
-with DAG("run_cleared", schedule=None, start_date=datetime(2026, 1, 1), catchup=False):
-    submit = ScnetSubmitJobOperator(task_id="submit", job_name="run_cleared", **JOB)
-    work = ScnetJobSensor(task_id="work", jobs=submit.output, deferrable=True, poke_interval=1)
+for dag_id in ("run_cleared", "work_cleared"):
+    with DAG(dag_id, schedule=None, start_date=datetime(2026, 1, 1), catchup=False):
+        submit = ScnetSubmitJobOperator(task_id="submit", job_name=dag_id, **JOB)
+        work = ScnetJobSensor(task_id="work", jobs=submit.output, deferrable=True, poke_interval=1)
+        delete = ScnetDeleteJobsOperator(task_id="delete", submitted_by=submit, poll_interval=1, deferrable=True)
+        work >> delete.as_teardown(setups=submit)
+
+with DAG("killed_hard", schedule=None, start_date=datetime(2026, 1, 1), catchup=False):
+    submit = KilledBeforeItTells(
+        task_id="submit", job_name="killed_hard", retries=1, retry_delay=timedelta(seconds=1), **JOB
+    )
     delete = ScnetDeleteJobsOperator(task_id="delete", submitted_by=submit, poll_interval=1, deferrable=True)
-    work >> delete.as_teardown(setups=submit)
+    delete.as_teardown(setups=submit)
 
 with DAG("submit_marked", schedule=None, start_date=datetime(2026, 1, 1), catchup=False):
     submit = HangsBeforeItTells(task_id="submit", job_name="submit_marked", **JOB)
