@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.listing import JobListing, never
@@ -22,6 +23,8 @@ FEW = 5
 """Jobs for which the history is asked one by one; for more of them it is read by pages."""
 MOST_PAGES = 10
 """Pages of the history that are read for a few; a longer one is asked for the rest of them one by one."""
+MOST_PAGES_OF_ARRAYS = 100
+"""The same for arrays, of which each member counts."""
 HISTORY_WINDOW = timedelta(days=30)
 
 
@@ -90,17 +93,14 @@ def read_history(
     :param by_pages: for a few as well: asked for an array, SCNet may not name its members.
     :param is_late: whether to stop in the middle.
     """
-    now = datetime.fromtimestamp(client.patience.wall_clock(), UTC)
-    scheduler_id, user = refs[0].scheduler_id, refs[0].user
     wanted = [ref.job_id for ref in refs]
     pages = itertools.count(1)
 
     def ask(job_id: str | None) -> JobListing:
-        return client.list_history(
-            scheduler_id,
-            user=user,
-            since=now - window,
-            until=now + timedelta(days=1),  # SCNet's clock may be ahead of ours
+        return _list_past(
+            client,
+            refs[0],
+            window,
             job_id=job_id,
             wanted=wanted if job_id is None else (job_id,),
             is_late=lambda: is_late() or (job_id is None and next(pages) >= max(MOST_PAGES, len(refs))),
@@ -114,6 +114,25 @@ def read_history(
         by_id = [ask(job_id) for job_id in rest]
         return _evidence(client, began, [*listings, *by_id], proving=by_id)
     return _evidence(client, began, listings, proving=listings)
+
+
+def read_whole_history(client: ScnetClient, one: JobRef, *, window: timedelta) -> Evidence:
+    """
+    Read all that ended a while ago, so that no member of an array is missing. It is complete only if that was all.
+
+    :param one: a job; all those of its user in its scheduler are read.
+    :param window: how long ago at most.
+    """
+    pages = itertools.count(1)
+    began = client.patience.now()
+    listings = [_list_past(client, one, window, is_late=lambda: next(pages) >= MOST_PAGES_OF_ARRAYS)]
+    return _evidence(client, began, listings, proving=listings)
+
+
+def _list_past(client: ScnetClient, one: JobRef, window: timedelta, **how: Any) -> JobListing:
+    now = datetime.fromtimestamp(client.patience.wall_clock(), UTC)
+    until = now + timedelta(days=1)  # SCNet's clock may be ahead of ours
+    return client.list_history(one.scheduler_id, user=one.user, since=now - window, until=until, **how)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.reference import JobRef
-from airflow_provider_scnet.exceptions import ScnetError
 from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.jobs.outcome import Outcome
 from airflow_provider_scnet.jobs.threads import in_thread
@@ -43,7 +42,7 @@ class Glance:
     """
 
     outcomes: list[Outcome]
-    trouble: ScnetError | None = None
+    trouble: Exception | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +53,13 @@ class _Request:
     :param jobs: to look at.
     :param within: seconds after which the look has to begin.
     :param due: the same on the loop's clock.
+    :param is_last: whether time is up then, so that it begins even while looks fail.
     """
 
     jobs: Followed
     within: float
     due: float
+    is_last: bool
     answer: asyncio.Future[Glance]
 
 
@@ -82,19 +83,21 @@ class Poller:
         self._serving: asyncio.Task[None] | None = None
         self._doomed: set[JobRef] = set()
         self._reaping: asyncio.Task[None] | None = None
+        self._is_closed = False
         self.users = 0
         """How many hold on to this poller."""
 
-    async def look(self, jobs: Followed, within: float) -> Glance:
+    async def look(self, jobs: Followed, within: float, *, is_last: bool = False) -> Glance:
         """
         Return what the next look tells of some jobs.
 
         :param jobs: which ones.
         :param within: seconds after which it has to begin; it begins earlier if somebody else needs one.
-        :raises ScnetError: if no look will help.
+        :param is_last: whether it has to begin then although looks fail and pauses have grown.
+        :raises Exception: why looks fail, if no further one will help.
         """
         loop = asyncio.get_running_loop()
-        request = _Request(jobs, within, loop.time() + within, loop.create_future())
+        request = _Request(jobs, within, loop.time() + within, is_last, loop.create_future())
         self._requests.add(request)
         self._is_asked.set()
         if self._serving is None:
@@ -118,6 +121,7 @@ class Poller:
 
     def close(self) -> None:
         """End the looks that are under way: nobody waits for them any more."""
+        self._is_closed = True
         if self._serving:
             self._serving.cancel()
         for request in self._requests:
@@ -126,7 +130,7 @@ class Poller:
             self._watch.client.patience.stop()
 
     async def _serve(self) -> None:
-        while True:
+        while not self._is_closed:
             await self._wait_until_due()
             requests, self._requests = self._requests, set()
             try:
@@ -144,30 +148,35 @@ class Poller:
         now = asyncio.get_running_loop().time
         while True:
             self._is_asked.clear()
-            due = min((request.due for request in self._requests), default=None)
-            pause = None if due is None else max(due, self._not_before) - now()
-            if pause is not None and pause <= 0:
+            due = min((self._due(request) for request in self._requests), default=None)
+            if due is not None and due <= now():
                 return
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._is_asked.wait(), pause)
+                async with asyncio.timeout_at(due):
+                    await self._is_asked.wait()
 
-    def _look(self, jobs: Followed) -> ScnetError | None:
+    def _due(self, request: _Request) -> float:
+        return request.due if request.is_last else max(request.due, self._not_before)
+
+    def _look(self, jobs: Followed) -> Exception | None:
         """Runs in a thread, and nowhere twice at a time. Who asks now knows of no outcome that was told before."""
         try:
             if self._needs_client:
                 client = self._make_client()
+                if self._is_closed:
+                    return None
                 self._watch = self._watch or Watch(client, {}, logger=log)
                 self._watch.client, self._needs_client = client, False
             watch = cast("Watch", self._watch)
             watch.follow({})
             watch.follow(jobs)
             watch.look()
-        except ScnetError as error:
+        except Exception as error:  # of SCNet, or of Airflow, which holds the Connection
             self._needs_client = True
             return error
         return None
 
-    def _pace(self, trouble: ScnetError | None, poll_interval: float) -> None:
+    def _pace(self, trouble: Exception | None, poll_interval: float) -> None:
         if trouble is None:
             self._trouble = Trouble()
         else:

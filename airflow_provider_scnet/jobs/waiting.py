@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
 from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
@@ -14,6 +16,7 @@ from airflow_provider_scnet.api.states import Phase
 from airflow_provider_scnet.exceptions import ScnetError, ScnetPermanentError, ScnetTransientError
 from airflow_provider_scnet.jobs.deletion import Deletion
 from airflow_provider_scnet.jobs.evidence import (
+    FEW,
     HISTORY_WINDOW,
     SINGLE_READS,
     Evidence,
@@ -21,11 +24,12 @@ from airflow_provider_scnet.jobs.evidence import (
     read_detail,
     read_history,
     read_list,
+    read_whole_history,
 )
 from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.outcome import Outcome, ending_of, may_be_started_again
-from airflow_provider_scnet.jobs.search import GOES_ON, jobs_of
+from airflow_provider_scnet.jobs.search import GOES_ON, TaggedJob, jobs_of
 from airflow_provider_scnet.jobs.sighting import latest
 from airflow_provider_scnet.wording import counted
 
@@ -33,6 +37,8 @@ BLANK_FOR = 90.0
 """Seconds for which a list that shows no job at all has to stay so: an outage may look like that."""
 MOST_REFUSALS = 3
 """Looks in a row that are refused for good before it is believed."""
+MOST_SURPRISES = 10
+"""The same of what is no error of SCNet's: Airflow may be away for a while."""
 LONGEST_DELETE = 20.0
 """Seconds for deletes that nobody waits for."""
 LONGEST_PAUSE = 300.0
@@ -60,6 +66,7 @@ class Watch:
         self._refs: dict[JobRef, JobTag | None] = {}
         self._log = logger
         self._outcomes: dict[JobRef, Outcome] = {}
+        self._twins: set[JobRef] = set()
         self._blank_since: dict[tuple[str, str], float] = {}  # lists, by scheduler and user, that show no job at all
         self.is_unsure = False
         """Whether the last look would have told more, had a list that shows no job at all been so for longer."""
@@ -106,7 +113,7 @@ class Watch:
         evidence = read_list(self.client, refs[0].scheduler_id, user=refs[0].user)
         is_sure = evidence.read.is_complete and self._is_no_outage(refs[0], evidence)
         live = {ref: evidence.sightings.records_of(ref) for ref in refs}
-        twins = self._end_twins(refs, evidence.sightings.records)
+        twins = self._end_twins(live, evidence.sightings.records)
         self._ask_for_words(live)
         past = self._read_history({ref: records for ref, records in live.items() if not _tells(ref, records)})
         for ref, records in live.items():
@@ -118,30 +125,38 @@ class Watch:
             else:
                 self._judge(ref, known)
 
-    def _end_twins(self, refs: Sequence[JobRef], listed: Sequence[JobRecord]) -> set[JobRef]:
+    def _end_twins(self, live: Mapping[JobRef, Sequence[JobRecord]], listed: Sequence[JobRecord]) -> set[JobRef]:
         """
         Send a delete of what goes on beside the jobs, with each look until it has ended; return the jobs that have
-        such twins. A later generation's job is none: then it is this wait that has outlived its time.
+        such twins.
         """
-        ours = {(tag.task, tag.map_index): ref for ref in refs if (tag := self._refs[ref])}
+        ours = {(tag.task, tag.map_index): ref for ref in live if (tag := self._refs[ref])}
         if not ours:
             return set()
-        tasks = {task for task, _ in ours}
+        one = next(iter(live))
         twins: dict[JobRef, JobRef] = {}
-        ending = set()
-        for job in jobs_of(tasks, listed, refs[0].scheduler_id, refs[0].user):
-            ref = ours.get((job.tag.task, job.tag.map_index), job.ref)
-            tag = self._refs.get(ref)
-            is_theirs = job.ref in self._refs or not tag or job.tag.generation > tag.generation
-            if is_theirs or job.phase not in GOES_ON:
-                continue
-            twins[job.ref] = ref
-            if not job.is_on_its_way_out:
-                ending.add(job.ref)
-        if ending:
-            self._log.warning("Deleting what was submitted a second time: %s.", ", ".join(sorted(ending)))
-            delete_at_once(self.client, ending, logger=self._log)
+        for job in jobs_of({task for task, _ in ours}, listed, one.scheduler_id, one.user):
+            ref = ours.get((job.tag.task, job.tag.map_index))
+            if ref and job.phase in GOES_ON and (job.ref in self._twins or self._is_twin(job, ref, live[ref])):
+                twins[job.ref] = ref
+                if not job.is_on_its_way_out:
+                    self._twins.add(job.ref)
+        if doomed := [ref for ref in twins if ref in self._twins]:
+            self._log.warning("Deleting what was submitted a second time: %s.", ", ".join(sorted(doomed)))
+            delete_at_once(self.client, doomed, logger=self._log)
         return set(twins.values())
+
+    def _is_twin(self, other: TaggedJob, ref: JobRef, ours: Sequence[JobRecord]) -> bool:
+        """
+        While our job goes on, every other one is. When it has ended, a younger one may be the next try's, and one of a
+        later generation surely is no twin: then it is this wait that has outlived its time.
+        """
+        tag = self._refs[ref]
+        if tag is None or other.ref in self._refs or other.tag.generation > tag.generation:
+            return False
+        goes_on = any(record.state.phase in GOES_ON for record in ours)
+        is_older = int(other.ref.job_id) < int(ref.job_id.partition("_")[0])
+        return goes_on or is_older or other.tag.generation < tag.generation
 
     def _is_no_outage(self, ref: JobRef, evidence: Evidence) -> bool:
         """A list that shows any job is none; one that shows none has to stay so."""
@@ -167,17 +182,27 @@ class Watch:
                 live[ref] = [detail.record]
 
     def _read_history(self, live: dict[JobRef, list[JobRecord]]) -> dict[JobRef, list[JobRecord]]:
-        """Asked for an array, SCNet may not name its members, so that an array is looked for by pages."""
-        found: dict[JobRef, list[JobRecord]] = {}
+        """
+        A few jobs are asked for by id, many are looked for by pages. Of an array each member counts: asked for it,
+        SCNet may not name them, and pages count only if none is missing.
+        """
         single = [ref for ref, records in live.items() if not _is_array(ref, records)]
-        for by_pages in (False, True):
-            refs = [ref for ref in live if not found.get(ref)] if by_pages else single
-            try:
-                past = read_history(self.client, refs, window=HISTORY_WINDOW, by_pages=by_pages) if refs else None
-            except ScnetError as error:
-                self._log.warning("Could not look for %s in the history: %s", counted(len(refs), "job"), error)
+        found: dict[JobRef, list[JobRecord]] = {}
+        for refs, is_whole in ((single, False), (None, True)):
+            rest = [ref for ref in live if not found.get(ref)] if refs is None else refs
+            if not rest:
                 continue
-            found |= {ref: past.sightings.records_of(ref) for ref in refs} if past else {}
+            try:
+                if is_whole:
+                    past = read_whole_history(self.client, rest[0], window=HISTORY_WINDOW)
+                else:
+                    past = read_history(self.client, rest, window=HISTORY_WINDOW)
+            except ScnetError as error:
+                self._log.warning("Could not look for %s in the history: %s", counted(len(rest), "job"), error)
+                continue
+            has_all = past.read.is_complete and (is_whole or len(rest) <= FEW)
+            told = {ref: past.sightings.records_of(ref) for ref in rest}
+            found |= {ref: records for ref, records in told.items() if has_all or not _is_array(ref, records)}
         return found
 
     def _judge(self, ref: JobRef, records: list[JobRecord]) -> None:
@@ -219,20 +244,26 @@ class Trouble:
     def __init__(self) -> None:
         self._failures = 0
 
-    def pause_after(self, error: ScnetError, poll_interval: float) -> float:
+    def pause_after(self, error: Exception, poll_interval: float) -> float:
         """
         Return the seconds until the next look, more with each that fails.
 
-        :param error: why the last one failed.
+        :param error: why the last one failed: SCNet, or Airflow, of which the Connection is read again.
         :param poll_interval: seconds between two looks while all is well.
-        :raises ScnetError: the error itself, if no look will help.
+        :raises Exception: the error itself, if no look will help.
         """
         self._failures += 1
-        if isinstance(error, ScnetPermanentError) and self._failures >= MOST_REFUSALS:
+        if self._failures >= _most_failures(error):
             raise error
+        longest = max(poll_interval, LONGEST_PAUSE)
         asked = (error.retry_after if isinstance(error, ScnetTransientError) else None) or 0.0
-        growing = poll_interval * 2.0 ** min(self._failures - 1, 20)
-        return max(min(growing, max(poll_interval, LONGEST_PAUSE)), asked)
+        return min(max(poll_interval * 2.0 ** min(self._failures - 1, 20), asked), longest)
+
+
+def _most_failures(error: Exception) -> float:
+    if isinstance(error, ScnetPermanentError | AirflowNotFoundException):
+        return MOST_REFUSALS
+    return float("inf") if isinstance(error, ScnetError) else MOST_SURPRISES
 
 
 def wait_for(watch: Watch, *, poll_interval: float, timeout: float | None, logger: Any = log) -> list[Outcome]:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from airflow_provider_scnet.jobs.outcome import Outcome
     from airflow_provider_scnet.jobs.submission import Submission
 
+LAST_LOOK = 1.0
+"""Seconds for a look when time is up: the trigger's last one may have failed."""
 LONGEST_RUN = timedelta(days=30)
 """How far back the history is searched where Airflow does not say when the DAG run began."""
 
@@ -171,7 +173,7 @@ class ScnetSubmitJobOperator(BaseOperator):
             return str(self._ref)
         if self.deferrable:
             self._defer(context, self._ref)
-        return self._wait(context, self._ref)
+        return self._wait(context, self._ref, timeout=self.timeout)
 
     def execute_complete(self, context: Context, event: Any = None) -> str:
         """
@@ -182,7 +184,7 @@ class ScnetSubmitJobOperator(BaseOperator):
         status = events.read(event, events.Status.ENDED, events.Status.TIMEOUT)
         (self._ref,) = self._hook.parse_jobs(event["jobs"])
         if status is events.Status.TIMEOUT:
-            raise self._given_up(context, self._ref)
+            return self._wait(context, self._ref, timeout=LAST_LOOK)
         from airflow_provider_scnet.jobs.outcome import Outcome
 
         (outcome,) = map(Outcome.from_json, event["outcomes"])
@@ -191,7 +193,7 @@ class ScnetSubmitJobOperator(BaseOperator):
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """When Airflow has ended the trigger because time is up, it does not say which job that has waited for."""
         is_timeout = next_method == "__fail__" and "timeout" in str((next_kwargs or {}).get("error")).lower()
-        if is_timeout and self.cancel_on_kill and (ref := self._find(context)):
+        if is_timeout and self.cancel_on_kill and (ref := self._told(context) or self._prepare(context).find()):
             self._delete_verified(context, ref)
         return super().resume_execution(next_method, next_kwargs, context)
 
@@ -207,14 +209,18 @@ class ScnetSubmitJobOperator(BaseOperator):
 
     # --- waiting -----------------------------------------------------------------------------------------------------
 
-    def _wait(self, context: Context, ref: JobRef) -> str:
+    def _wait(self, context: Context, ref: JobRef, *, timeout: float | None) -> str:
         from airflow_provider_scnet.jobs.waiting import Watch, wait_for
 
         watch = Watch(self._hook.client, {ref: self._tag(context)}, logger=self.log)
         try:
-            outcomes = wait_for(watch, poll_interval=self.poll_interval, timeout=self.timeout, logger=self.log)
+            outcomes = wait_for(watch, poll_interval=self.poll_interval, timeout=timeout, logger=self.log)
         except ScnetStoppedError:
             raise self._stopped(context, ref) from None
+        except BaseException:  # Airflow's time-out, or a kill on Airflow 2, after `on_kill`
+            if self._is_killed:
+                self._note_killed(context, ref)
+            raise
         if not outcomes:
             raise self._given_up(context, ref)
         return self._conclude(context, outcomes[0])
@@ -256,14 +262,17 @@ class ScnetSubmitJobOperator(BaseOperator):
 
     def _delete_verified(self, context: Context, ref: JobRef) -> None:
         self._hook.delete_jobs([ref])
-        self._notebook(context).note_killed(ref)
+        self._note_killed(context, ref)
 
     # --- killed ------------------------------------------------------------------------------------------------------
 
     def _stopped(self, context: Context, ref: JobRef) -> ScnetStoppedError:
+        self._note_killed(context, ref)
+        return ScnetStoppedError(f"The task was told to stop while it submitted, or waited for, job {ref}.")
+
+    def _note_killed(self, context: Context, ref: JobRef) -> None:
         if self.cancel_on_kill:
             self._notebook(context).note_killed(ref)
-        return ScnetStoppedError(f"The task was told to stop while it submitted, or waited for, job {ref}.")
 
     def _delete_at_once(self, ref: JobRef) -> None:
         """In a signal handler, an error would strike whatever was interrupted."""
@@ -282,21 +291,22 @@ class ScnetSubmitJobOperator(BaseOperator):
 
     def _find_resumed(self) -> JobRef | None:
         """Airflow 2 kills a deferred task whose ``execution_timeout`` is over before it goes on with it."""
-        if self._submission:
+        if self._submission or not self.cancel_on_kill:
             return None
         try:
             context = get_current_context()
-            return self._find(context) if counts_deferred_time(context["ti"]) else None
+            return self._told(context) if counts_deferred_time(context["ti"]) else None
         except Exception as error:
             self.log.error("A job of this task may go on: Airflow does not tell which (%s).", type(error).__name__)
             return None
 
-    def _find(self, context: Context) -> JobRef | None:
-        """The job that an earlier part of this try has submitted: by XCom, state store or name."""
+    def _told(self, context: Context) -> JobRef | None:
+        """The job that this task instance has told of in XCom."""
         ti = context["ti"]
-        of_instance: dict[str, Any] = {"map_indexes": ti.map_index} if (ti.map_index or -1) >= 0 else {}
+        is_mapped = ti.map_index is not None and ti.map_index >= 0
+        of_instance: dict[str, Any] = {"map_indexes": ti.map_index} if is_mapped else {}
         told = self._hook.parse_jobs(ti.xcom_pull(task_ids=ti.task_id, key="job", **of_instance))
-        return told[0] if told else self._prepare(context).find()
+        return told[0] if len(told) == 1 else None
 
     # --- this task instance ------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -89,9 +90,10 @@ class ScnetJobSensor(BaseSensorOperator):
         try:
             if self.poke(context):
                 return None
-        except AirflowFailException as error:
-            if self.soft_fail:
-                raise AirflowSkipException("Skipping, for soft_fail is set.") from error
+        except Exception as error:
+            is_soft = self.soft_fail and isinstance(error, AirflowFailException)
+            if is_soft or self.never_fail:
+                raise AirflowSkipException("Skipping, for soft_fail or never_fail is set.") from error
             raise
         self._defer(context)
 
@@ -141,7 +143,9 @@ class ScnetJobSensor(BaseSensorOperator):
     def _defer(self, context: Context) -> NoReturn:
         from airflow_provider_scnet.triggers.scnet import ScnetJobTrigger
 
-        deadline = deadline_of(self, context["ti"], seconds("timeout", self.timeout))
+        timeout: Any = self.timeout  # Airflow 2 leaves a timedelta as it is
+        timeout = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
+        deadline = deadline_of(self, context["ti"], timeout)
         trigger = ScnetJobTrigger(
             scnet_conn_id=self.scnet_conn_id,
             jobs=[str(ref) for ref in self._refs],

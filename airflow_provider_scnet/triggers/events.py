@@ -57,10 +57,12 @@ def failed(error: Exception) -> dict[str, Any]:
 
     :param error: a :class:`ScnetError`, or what else went wrong.
     """
-    told = {"status": Status.ERROR.value, "kind": type(error).__name__, "message": str(error)}
-    if isinstance(error, ScnetError):
-        return {**told, "code": error.code, "call": error.call}
-    return {**told, "message": f"{type(error).__name__}: {quote(error, 500)}"}
+    if not isinstance(error, ScnetError):
+        message = f"{type(error).__name__}: {quote(error, 500)}"
+        return {"status": Status.ERROR.value, "kind": ScnetError.__name__, "message": message}
+    kind = next(kind for kind in type(error).__mro__ if kind.__module__ == exceptions.__name__)
+    told = {"message": str(error), "code": error.code, "call": error.call}
+    return {"status": Status.ERROR.value, "kind": kind.__name__, **told}
 
 
 def read(event: Mapping[str, Any] | None, *expected: Status) -> Status:

@@ -52,7 +52,7 @@ class _Inquiries:
         async with self._slots:
             for _ in range(QUESTIONS):
                 if now() < self._silent_until:
-                    break
+                    return False
                 try:
                     async with asyncio.timeout(LONGEST_ANSWER):
                         return await in_thread("airflow", question)

@@ -107,9 +107,9 @@ class ScnetJobTrigger(BaseTrigger):
         with ExitStack() as stack:
             pollers = self._pollers(stack)
             while True:
-                within = min(self.poll_interval, self._left)
+                within, is_last = min(self.poll_interval, self._left), self._left < self.poll_interval
                 looks = [
-                    poller.look({ref: tag for ref, tag in jobs.items() if ref not in outcomes}, within)
+                    poller.look({ref: tag for ref, tag in jobs.items() if ref not in outcomes}, within, is_last=is_last)
                     for poller, jobs in pollers
                     if any(ref not in outcomes for ref in jobs)
                 ]

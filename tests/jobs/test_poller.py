@@ -130,6 +130,55 @@ def test_refusal_that_stays_ends_the_wait_of_all(scnet: ScnetEmulator) -> None:
     assert [type(error) for error in run(scnet, work)] == [ScnetPermissionError] * 2
 
 
+def test_airflow_that_is_away_for_a_moment_ends_no_wait(scnet: ScnetEmulator) -> None:
+    (ref,) = refs(scnet, 1, "COMPLETED")
+    away = [OSError("the database is away")]
+
+    def make() -> ScnetClient:
+        if away:
+            raise away.pop()
+        return client_of(scnet)
+
+    async def main() -> list[Glance]:
+        with shared_poller(SUBJECT, make) as poller:
+            return [await poller.look({ref: None}, 0.05) for _ in range(2)]
+
+    first, second = asyncio.run(main())
+    assert isinstance(first.trouble, OSError)
+    assert [outcome.is_good for outcome in second.outcomes] == [True]
+
+
+def test_last_look_is_made_although_pauses_have_grown(scnet: ScnetEmulator) -> None:
+    (ref,) = refs(scnet, 1, "COMPLETED")
+    # The client's own attempts honour it, too, up to a minute.
+    scnet.fail("list", status=503, headers={"Retry-After": "2"}, times=4)
+
+    async def work(poller: Poller) -> Glance:
+        assert (await poller.look({ref: None}, 0)).trouble
+        poller._not_before = float("inf")
+        return await poller.look({ref: None}, 0.1, is_last=True)
+
+    assert run(scnet, work).outcomes
+
+
+def test_poller_ends_although_somebody_has_just_asked(scnet: ScnetEmulator) -> None:
+    (ref,) = refs(scnet, 1)
+
+    async def main(turns: int) -> bool:
+        with shared_poller(SUBJECT, lambda: client_of(scnet)) as poller:
+            asking = asyncio.ensure_future(poller.look({ref: None}, 60))
+            await asyncio.sleep(0.05)
+            second = asyncio.ensure_future(poller.look({ref: None}, 60))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            asking.cancel()
+            second.cancel()
+        await asyncio.sleep(0.1)
+        return poller._serving is not None and poller._serving.done()
+
+    assert all(asyncio.run(main(turns)) for turns in range(5))
+
+
 def test_nothing_is_left_when_nobody_waits(scnet: ScnetEmulator) -> None:
     (ref,) = refs(scnet, 1)
     scnet.fail("list", latency=30, times=None)

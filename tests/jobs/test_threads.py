@@ -4,6 +4,8 @@ import asyncio
 import threading
 import time
 
+import pytest
+
 from airflow_provider_scnet.jobs.threads import MOST_THREADS, THREADS_OF_ONE, in_thread
 
 
@@ -47,3 +49,33 @@ def test_connection_that_hangs_delays_no_other() -> None:
         return took
 
     assert asyncio.run(main()) < 1
+
+
+def test_work_goes_on_although_nobody_waits_and_keeps_its_place() -> None:
+    """Cut off in the middle of a conversation with Airflow, it would confuse whoever speaks next."""
+    ended: list[str] = []
+
+    def work() -> None:
+        time.sleep(0.2)
+        ended.append(threading.current_thread().name)
+
+    async def main() -> float:
+        waiting = [asyncio.ensure_future(in_thread("c", work)) for _ in range(THREADS_OF_ONE)]
+        await asyncio.sleep(0.05)
+        for one in waiting:
+            one.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        began = time.monotonic()
+        await in_thread("c", lambda: None)
+        return time.monotonic() - began
+
+    assert asyncio.run(main()) > 0.05
+    assert len(ended) == THREADS_OF_ONE
+
+
+def test_failure_is_told() -> None:
+    def work() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        asyncio.run(in_thread("c", work))

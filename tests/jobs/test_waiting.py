@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.exceptions import ScnetPermissionError, ScnetTransientError
+from airflow_provider_scnet.jobs import evidence
 from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.jobs.outcome import Ending
 from airflow_provider_scnet.jobs.parsing import parse_jobs
@@ -18,6 +19,7 @@ from airflow_provider_scnet.jobs.waiting import (
     BLANK_FOR,
     LONGEST_PAUSE,
     MOST_REFUSALS,
+    MOST_SURPRISES,
     Trouble,
     Watch,
     delete_at_once,
@@ -214,6 +216,31 @@ def test_look_that_fails(scnet: ScnetEmulator, see: See) -> None:
         see(scnet.add_job())
 
 
+@pytest.mark.parametrize("arrays", [1, 6])
+def test_member_that_failed_is_found_in_a_long_history(scnet: ScnetEmulator, see: See, arrays: int) -> None:
+    """Pages of the history that were cut say nothing of the members that are not on them."""
+    scnet.members_by_lookup = False
+    scnet.add_job()  # so that no list is empty
+    for number in range(arrays):
+        for member in range(1200 // arrays):
+            word = "FAILED" if (number, member) == (0, 1) else "COMPLETED"
+            scnet.add_job(word, job_id=f"{500 + number}_{member}", ended_ago=600)
+    endings = see(*(str(500 + number) for number in range(arrays)))
+    assert endings.pop("500") is Ending.FAILED
+    assert set(endings.values()) <= {Ending.COMPLETED}
+
+
+def test_history_that_is_too_long_for_an_array_says_nothing(
+    scnet: ScnetEmulator, see: See, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evidence, "MOST_PAGES_OF_ARRAYS", 2)
+    scnet.members_by_lookup = False
+    scnet.add_job()
+    for member in range(300):
+        scnet.add_job("COMPLETED", job_id=f"500_{member}", ended_ago=600)
+    assert see("500") == {}
+
+
 # --- twins ----------------------------------------------------------------------------------------------------------
 
 TAG = JobTag.of(dag_id="d", run_id="r", task_id="t", map_index=-1, generation=2)
@@ -227,13 +254,14 @@ def test_twin_that_shows_up_later_is_deleted(scnet: ScnetEmulator, generation: i
     watch.look()
     twin = scnet.add_job(name=replace(TAG, generation=generation).name("flow"))
     scnet.cancel_delay = 20
+    watch.look()
     job.become("COMPLETED")
     watch.look()
     assert watch.open  # the wait is not over before the twin has ended
     scnet.clock.advance(30)
     watch.look()
     assert [outcome.ending for outcome in watch.outcomes] == [Ending.COMPLETED]
-    assert (twin.state, twin.deletes, other.deletes) == ("CANCELLED", 1, 0)
+    assert (twin.state, twin.deletes > 0, other.deletes) == ("CANCELLED", True, 0)
 
 
 def test_job_of_a_later_generation_is_no_twin(scnet: ScnetEmulator) -> None:
@@ -242,6 +270,16 @@ def test_job_of_a_later_generation_is_no_twin(scnet: ScnetEmulator) -> None:
     later = scnet.add_job(name=replace(TAG, generation=3).name("flow"))
     Watch(client_of(scnet), {job_ref(job): TAG}).look()
     assert (job.deletes, later.deletes) == (0, 0)
+
+
+def test_job_of_the_next_try_is_no_twin(scnet: ScnetEmulator) -> None:
+    """Whoever watches still, on a triggerer that was thought to be dead, has seen his own job end."""
+    job = scnet.add_job("FAILED", name=TAG.name("flow"), ended_ago=60)
+    younger = scnet.add_job(name=TAG.name("flow"))
+    watch = Watch(client_of(scnet), {job_ref(job): TAG})
+    watch.look()
+    assert [outcome.ending for outcome in watch.outcomes] == [Ending.FAILED]
+    assert younger.deletes == 0
 
 
 def test_delete_of_a_twin_is_sent_until_it_has_ended(scnet: ScnetEmulator) -> None:
@@ -288,6 +326,14 @@ def test_trouble() -> None:
     assert [trouble.pause_after(error, 30) for _ in range(6)] == [30, 60, 120, 240, LONGEST_PAUSE, LONGEST_PAUSE]
     assert Trouble().pause_after(error, 4000) == 4000
     assert Trouble().pause_after(ScnetTransientError("busy", retry_after=55), 5) == 55
+    assert Trouble().pause_after(ScnetTransientError("busy", retry_after=86400), 5) == LONGEST_PAUSE
+
+
+def test_airflow_may_be_away_for_a_while() -> None:
+    trouble = Trouble()
+    assert all(trouble.pause_after(OSError("away"), 1) for _ in range(MOST_SURPRISES - 1))
+    with pytest.raises(OSError, match="away"):
+        trouble.pause_after(OSError("away"), 1)
 
 
 def test_refusal_that_stays_is_believed() -> None:

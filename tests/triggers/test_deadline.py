@@ -9,8 +9,8 @@ import pytest
 
 from airflow_provider_scnet.triggers.deadline import BACKSTOP, TO_RESUME, backstop_of, deadline_of
 
-STARTED = datetime.now(UTC) - timedelta(seconds=100)
-AIRFLOW_2, AIRFLOW_3 = SimpleNamespace(start_date=STARTED), SimpleNamespace(start_date=STARTED, get_ti_count=None)
+AIRFLOW_2: dict[str, Any] = {}
+AIRFLOW_3: dict[str, Any] = {"get_ti_count": None}
 
 
 def operator(seconds: float | None) -> Any:
@@ -31,7 +31,8 @@ def operator(seconds: float | None) -> Any:
     ],
 )
 def test_deadline(ti: Any, execution_timeout: float | None, timeout: float | None, left: float | None) -> None:
-    deadline = deadline_of(operator(execution_timeout), ti, timeout)
+    started = datetime.now(UTC) - timedelta(seconds=100)
+    deadline = deadline_of(operator(execution_timeout), SimpleNamespace(start_date=started, **ti), timeout)
     assert deadline == (None if left is None else pytest.approx(time.time() + left, abs=2))
 
 

@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_scnet.exceptions import ScnetCredentialError, ScnetError, ScnetJobsNotDeletedError
+from airflow_provider_scnet.api.answers import NeverSentError
+from airflow_provider_scnet.exceptions import (
+    ScnetCredentialError,
+    ScnetError,
+    ScnetJobsNotDeletedError,
+    ScnetTransientError,
+)
 from airflow_provider_scnet.triggers import events
 from airflow_provider_scnet.triggers.events import Status
 
@@ -46,3 +52,8 @@ def test_foreign_error(kind: str) -> None:
     with pytest.raises(ScnetError, match="oh") as told:
         events.read(sent(events.failed(error)), Status.ENDED)
     assert type(told.value) is ScnetError
+
+
+def test_error_of_a_class_that_is_not_public() -> None:
+    with pytest.raises(ScnetTransientError, match="away"):
+        events.read(sent(events.failed(NeverSentError("away"))), Status.ENDED)

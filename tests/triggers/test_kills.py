@@ -55,6 +55,21 @@ def test_no_answer_is_no_kill_and_is_not_waited_for_again_and_again(silent_airfl
     assert len(silent_airflow) <= 8
 
 
+def test_silence_ends(silent_airflow: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kills, "SILENCE", 0.5)
+
+    async def main() -> bool:
+        assert not await is_killed(Trigger())  # type: ignore[arg-type]
+        monkeypatch.setattr(kills, "_has_left", lambda ti, trigger_id: True)
+        for _ in range(10):
+            if await is_killed(Trigger()):  # type: ignore[arg-type]
+                return True
+            await asyncio.sleep(0.1)
+        return False
+
+    assert asyncio.run(main())
+
+
 def test_answer_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kills, "AIRFLOW_SAYS_SO", False)
     for answer in (True, False):
