@@ -217,8 +217,8 @@ class ScnetSubmitJobOperator(BaseOperator):
             outcomes = wait_for(watch, poll_interval=self.poll_interval, timeout=timeout, logger=self.log)
         except ScnetStoppedError:
             raise self._stopped(context, ref) from None
-        except BaseException:  # Airflow's time-out, or a kill on Airflow 2, after `on_kill`
-            if self._is_killed:
+        except BaseException as error:
+            if self._is_killed or not isinstance(error, Exception):  # Airflow's time-out, before it calls `on_kill`
                 self._note_killed(context, ref)
             raise
         if not outcomes:

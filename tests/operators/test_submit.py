@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
+from airflow_provider_scnet.api.patience import Patience
 from airflow_provider_scnet.exceptions import (
     ScnetError,
     ScnetJobOutOfMemoryError,
@@ -215,6 +216,36 @@ def test_kill_while_waiting(scnet_default: ScnetEmulator, cancel_on_kill: bool) 
         operator.execute({"ti": TaskInstance(), "task_state_store": Store(store)})
     assert bool(scnet_default.active_jobs) is not cancel_on_kill
     assert store["scnet_submission"]["is_killed"] is cancel_on_kill
+
+
+def test_execution_timeout_while_waiting(scnet_default: ScnetEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow interrupts the wait first, and calls ``on_kill`` then."""
+    store: dict[str, Any] = {}
+
+    class TimeOut(BaseException):
+        """As Airflow's is."""
+
+    def interrupt(patience: Patience, seconds: float) -> None:
+        raise TimeOut
+
+    monkeypatch.setattr(Patience, "sleep", interrupt)
+    operator = ScnetSubmitJobOperator(**WAITING)
+    with pytest.raises(TimeOut):
+        operator.execute({"ti": TaskInstance(), "task_state_store": Store(store)})
+    operator.on_kill()
+    assert not scnet_default.active_jobs
+    assert store["scnet_submission"]["is_killed"]
+
+
+@pytest.mark.parametrize("map_index", [-1, 0, 3])
+def test_time_out_of_a_mapped_task_spares_its_siblings(scnet_default: ScnetEmulator, map_index: int) -> None:
+    asked: list[dict[str, Any]] = []
+    ti = TaskInstance(map_index=map_index)
+    ti.xcom_pull = lambda **where: asked.append(where) or ["1,u:1:", "1,u:2:"]  # as if all had been asked
+    with pytest.raises(Exception, match="timeout"):
+        ScnetSubmitJobOperator(**WAITING).resume_execution("__fail__", {"error": "Trigger timeout"}, {"ti": ti})
+    assert [where.get("map_indexes", -1) for where in asked] == [map_index]
+    assert not scnet_default.calls["delete"]
 
 
 class Store:
