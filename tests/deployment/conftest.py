@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from airflow_provider_scnet.testing import ScnetEmulator
@@ -66,15 +67,16 @@ class Deployment:
     def kill(self, component: str) -> None:
         """Kill one of them, and its children, so that it cannot clean up."""
         process = self._processes.pop(component)
-        os.killpg(process.pid, signal.SIGKILL)
+        # Some have a process group of their own, so that to kill that of their parent is not enough.
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        process.kill()
         process.wait()
 
     def close(self) -> None:
         """End them all."""
         self._driver.kill()
-        for process in self._processes.values():
-            os.killpg(process.pid, signal.SIGTERM)
-        time.sleep(1)
         for component in list(self._processes):
             self.kill(component)
 
@@ -177,7 +179,7 @@ def _settings(home: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     with ScnetEmulator() as scnet:
         running = Deployment(tmp_path_factory.mktemp("airflow"), scnet)
