@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from airflow.providers.common.compat.sdk import BaseOperator, conf, get_current_context
+from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_scnet.api.reference import check_scheduler_id, is_nothing
 from airflow_provider_scnet.exceptions import ScnetError, ScnetStoppedError, ScnetWaitTimeoutError
@@ -293,6 +293,8 @@ class ScnetSubmitJobOperator(BaseOperator):
         """Airflow 2 kills a deferred task whose ``execution_timeout`` is over before it goes on with it."""
         if self._submission or not self.cancel_on_kill:
             return None
+        from airflow.providers.common.compat.sdk import get_current_context  # with much else, on Airflow 2
+
         try:
             context = get_current_context()
             return self._told(context) if counts_deferred_time(context["ti"]) else None

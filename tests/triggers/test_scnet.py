@@ -13,7 +13,6 @@ from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_scnet.jobs.naming import JobTag, task_tag
 from airflow_provider_scnet.testing import ScnetEmulator
-from airflow_provider_scnet.triggers import kills
 from airflow_provider_scnet.triggers import scnet as module
 from airflow_provider_scnet.triggers.scnet import ScnetDeleteJobsTrigger, ScnetJobTrigger
 from tests.conftest import SECOND_SCHEDULER
@@ -147,11 +146,13 @@ def test_cancelled_trigger_asks_why(
     scnet_default: ScnetEmulator, monkeypatch: pytest.MonkeyPatch, killed: bool
 ) -> None:
     """Below Airflow 3.3."""
-    monkeypatch.setattr(kills, "AIRFLOW_SAYS_SO", False)
-    monkeypatch.setattr(kills, "_has_left", lambda ti, trigger_id: killed)
+
+    async def answer(trigger: BaseTrigger) -> bool:
+        return killed
+
+    monkeypatch.setattr(module, "is_killed", answer)
     job = scnet_default.add_job()
     trigger = waiting(job, cancel_on_kill=True)
-    monkeypatch.setattr(type(trigger), "task_instance", object(), raising=False)
 
     async def main() -> None:
         running = asyncio.ensure_future(events_of(trigger))
