@@ -161,6 +161,8 @@ class Poller:
     def _look(self, jobs: Followed) -> Exception | None:
         """Runs in a thread, and nowhere twice at a time. Who asks now knows of no outcome that was told before."""
         try:
+            if self._watch:
+                self._watch.follow({})
             if self._needs_client:
                 client = self._make_client()
                 if self._is_closed:
@@ -168,7 +170,6 @@ class Poller:
                 self._watch = self._watch or Watch(client, {}, logger=log)
                 self._watch.client, self._needs_client = client, False
             watch = cast("Watch", self._watch)
-            watch.follow({})
             watch.follow(jobs)
             watch.look()
         except Exception as error:  # of SCNet, or of Airflow, which holds the Connection

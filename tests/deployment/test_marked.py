@@ -18,7 +18,7 @@ def start(deployment: Deployment, dag_id: str, state: str = "deferred", task_id:
     deployment.wait_for(lambda: deployment.active(dag_id))
     deployment.wait_for(lambda: deployment.state(dag_id, task_id) == state)
     if state == "deferred":  # before a triggerer has begun, nobody would learn of what is done to the task
-        deployment.wait_for(lambda: deployment.do("instances", dag_id=dag_id)[task_id]["is_triggered"])
+        deployment.wait_for(lambda: deployment.is_triggered(dag_id, task_id))
         time.sleep(2)
 
 

@@ -116,6 +116,20 @@ def test_connection_is_read_again_after_a_failure(scnet: ScnetEmulator) -> None:
     asyncio.run(main())
 
 
+def test_look_that_fails_tells_nothing_of_the_one_before(scnet: ScnetEmulator) -> None:
+    (ref,) = refs(scnet, 1, "COMPLETED")
+    clients: list[Any] = [client_of(scnet)]
+
+    async def main() -> list[Glance]:
+        with shared_poller(SUBJECT, lambda: clients.pop()) as poller:
+            first = await poller.look({ref: None}, 0)
+            poller._needs_client = True
+            return [first, await poller.look({ref: None}, 0)]
+
+    first, second = asyncio.run(main())
+    assert (len(first.outcomes), second.outcomes) == (1, [])
+
+
 def test_refusal_that_stays_ends_the_wait_of_all(scnet: ScnetEmulator) -> None:
     jobs = refs(scnet, 2)
     scnet.fail("list", code="10009", times=None)

@@ -17,6 +17,7 @@ from airflow_provider_scnet.sensors.scnet import ScnetJobSensor
 JOB = {"command": "sleep 3600", "job_queue": "debug", "work_dir": "/public/home/acexample01", "walltime": "02:00:00"}
 submission.SETTLING_TIME = 5.0  # the lists here do not lag, and each clear waits for so long
 ALONE: dict[str, dict[str, Any]] = {
+    "warm_up": {"deferrable": True},
     "deferred_failed": {"deferrable": True},
     "deferred_success": {"deferrable": True},
     "deferred_cleared": {"deferrable": True},
