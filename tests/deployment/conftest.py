@@ -26,6 +26,8 @@ IS_AIRFLOW_2 = __import__("airflow").__version__.startswith("2.")
 COMPONENTS = ["scheduler", "triggerer"] if IS_AIRFLOW_2 else ["api-server", "dag-processor", "scheduler", "triggerer"]
 LINES = 40
 """Of each log that are shown when something does not happen."""
+LONGEST_STOP = 60.0
+"""Seconds for a process to end that was asked to."""
 PATIENCE = 120.0
 """Seconds for anything to happen; a machine may be busy."""
 
@@ -75,11 +77,21 @@ class Deployment:
         """Kill one of them, and its children, so that it cannot clean up."""
         process = self._processes.pop(component)
         # Some have a process group of their own, so that to kill that of their parent is not enough.
-        for child in psutil.Process(process.pid).children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                child.kill()
+        with suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(process.pid).children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    child.kill()
         process.kill()
         process.wait()
+
+    def stop(self, component: str) -> None:
+        """End one of them as an operator does who restarts it."""
+        process = self._processes[component]
+        process.terminate()
+        try:
+            process.wait(LONGEST_STOP)
+        finally:
+            self.kill(component)
 
     def close(self) -> None:
         """End them all."""

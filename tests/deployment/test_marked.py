@@ -51,14 +51,16 @@ def test_job_is_left_where_the_user_wants_that(deployment: Deployment) -> None:
     assert deployment.active("deferred_left")
 
 
-def test_restart_of_the_triggerer_is_no_kill(deployment: Deployment) -> None:
-    start(deployment, "triggerer_killed")
-    deployment.kill("triggerer")
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+def test_restart_of_the_triggerer_is_no_kill(deployment: Deployment, how: str) -> None:
+    dag_id = f"triggerer_{how}"
+    start(deployment, dag_id)
+    (deployment.kill if how == "killed" else deployment.stop)("triggerer")
     deployment.start("triggerer")
-    (job,) = deployment.active("triggerer_killed")
+    (job,) = deployment.active(dag_id)
     job.become("COMPLETED")
-    deployment.wait_for(lambda: deployment.state("triggerer_killed", "submit") == "success")
-    assert [job.state for job in deployment.jobs("triggerer_killed")] == ["COMPLETED"]
+    deployment.wait_for(lambda: deployment.state(dag_id, "submit") == "success")
+    assert [job.state for job in deployment.jobs(dag_id)] == ["COMPLETED"]
 
 
 def test_waiting_task_is_marked(deployment: Deployment) -> None:

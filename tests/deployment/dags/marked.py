@@ -23,6 +23,7 @@ ALONE: dict[str, dict[str, Any]] = {
     "deferred_cleared": {"deferrable": True},
     "deferred_left": {"deferrable": True, "cancel_on_kill": False},
     "triggerer_killed": {"deferrable": True},
+    "triggerer_stopped": {"deferrable": True},
     "waiting_failed": {"deferrable": False},
     "timed_out": {"deferrable": True, "execution_timeout": timedelta(seconds=25)},
 }
