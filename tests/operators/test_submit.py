@@ -211,7 +211,13 @@ def test_kill_while_waiting(scnet_default: ScnetEmulator, cancel_on_kill: bool) 
     """Airflow 3 goes on after ``on_kill``; the wait has to end by itself."""
     store: dict[str, Any] = {}
     operator = ScnetSubmitJobOperator(**{**WAITING, "poll_interval": 600}, cancel_on_kill=cancel_on_kill)
-    threading.Timer(0.7, operator.on_kill).start()
+
+    def kill() -> None:
+        while not scnet_default.calls["list"]:
+            time.sleep(0.05)
+        operator.on_kill()
+
+    threading.Thread(target=kill, daemon=True).start()
     with pytest.raises(ScnetStoppedError, match="waited for"):
         operator.execute({"ti": TaskInstance(), "task_state_store": Store(store)})
     assert bool(scnet_default.active_jobs) is not cancel_on_kill

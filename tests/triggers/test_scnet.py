@@ -38,12 +38,16 @@ async def events_of(trigger: BaseTrigger) -> list[dict[str, Any]]:
     return [json.loads(json.dumps(event.payload)) async for event in run]
 
 
-def fire(trigger: BaseTrigger, meanwhile: Callable[[], Any] = lambda: None) -> dict[str, Any]:
-    """Run a trigger; its one event."""
+def fire(
+    trigger: BaseTrigger, meanwhile: Callable[[], Any] = lambda: None, when: Callable[[], Any] = lambda: True
+) -> dict[str, Any]:
+    """Run a trigger, and do something meanwhile, as soon as something is so; its one event."""
 
     async def main() -> list[dict[str, Any]]:
         events = asyncio.ensure_future(events_of(trigger))
         await asyncio.sleep(0.4)
+        while not when():
+            await asyncio.sleep(0.05)
         meanwhile()
         return await events
 
@@ -61,7 +65,7 @@ def test_end_is_waited_for(scnet_default: ScnetEmulator) -> None:
 @pytest.mark.parametrize("fail_fast", [True, False])
 def test_bad_end(scnet_default: ScnetEmulator, fail_fast: bool) -> None:
     bad, other = scnet_default.add_job("FAILED", ended_ago=5), scnet_default.add_job(scheduler_id=SECOND_SCHEDULER)
-    event = fire(waiting(bad, other, fail_fast=fail_fast), lambda: other.become("COMPLETED"))
+    event = fire(waiting(bad, other, fail_fast=fail_fast), lambda: fail_fast or other.become("COMPLETED"))
     endings = {told["ref"]: told["ending"] for told in event["outcomes"]}
     assert endings == {bad.ref: "FAILED"} | ({} if fail_fast else {other.ref: "COMPLETED"})
 
@@ -102,7 +106,7 @@ def test_connection_that_is_missing_is_an_error(scnet_default: ScnetEmulator) ->
 
 def test_twin_is_deleted_while_waiting(scnet_default: ScnetEmulator) -> None:
     job, twin = (scnet_default.add_job(name=NAME) for _ in range(2))
-    event = fire(waiting(job, job_name=NAME), lambda: job.become("COMPLETED"))
+    event = fire(waiting(job, job_name=NAME), lambda: job.become("COMPLETED"), when=lambda: twin.deletes)
     assert event["status"] == "ended"
     assert (twin.state, job.deletes) == ("CANCELLED", 0)
 
