@@ -88,7 +88,9 @@ def test_clear_while_the_job_runs(deployment: Deployment, dag_id: str, task_id: 
 def test_process_is_killed_between_submission_and_xcom(deployment: Deployment) -> None:
     deployment.trigger("killed_hard")
     deployment.wait_for(lambda: deployment.state("killed_hard", "delete") == "success")
-    assert deployment.tries("killed_hard", "submit") == 2
+    from airflow import __version__
+
+    assert deployment.tries("killed_hard", "submit") == (1 if __version__.startswith("3.0.") else 2)
     assert [job.state for job in deployment.jobs("killed_hard")] == ["CANCELLED"]
 
 
