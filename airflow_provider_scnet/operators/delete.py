@@ -122,6 +122,8 @@ class ScnetDeleteJobsOperator(BaseOperator):
 
         :param event: what it has to say.
         """
+        if events.is_of_earlier_try(event, context["ti"].try_number):
+            return self.execute(context)
         events.read(event, events.Status.DELETED)
         return self._told(event["report"])
 
@@ -161,6 +163,7 @@ class ScnetDeleteJobsOperator(BaseOperator):
             deadline=deadline,
             options=DeleteOptions(**self._options()).as_json(),
             sought=None if sought is None else asdict(sought),
+            try_number=context["ti"].try_number,
         )
         self.defer(trigger=trigger, method_name="execute_complete", timeout=backstop_of(deadline))
 

@@ -181,6 +181,8 @@ class ScnetSubmitJobOperator(BaseOperator):
 
         :param event: what it has to say.
         """
+        if events.is_of_earlier_try(event, context["ti"].try_number):
+            return self.execute(context)
         status = events.read(event, events.Status.ENDED, events.Status.TIMEOUT)
         (self._ref,) = self._hook.parse_jobs(event["jobs"])
         if status is events.Status.TIMEOUT:
@@ -236,6 +238,7 @@ class ScnetSubmitJobOperator(BaseOperator):
             deadline=deadline,
             job_name=self._name(context),
             cancel_on_kill=self.cancel_on_kill,
+            try_number=context["ti"].try_number,
         )
         self.defer(trigger=trigger, method_name="execute_complete", timeout=backstop_of(deadline))
 

@@ -112,17 +112,20 @@ class ScnetJobSensor(BaseSensorOperator):
         self._conclude(context, watch.outcomes)
         return True
 
-    def execute_complete(self, context: Context, event: Any = None) -> None:
+    def execute_complete(self, context: Context, event: Any = None) -> Any:
         """
         Go on when the trigger has waited.
 
         :param event: what it has to say.
         """
+        if events.is_of_earlier_try(event, context["ti"].try_number):
+            return self.execute(context)
         if events.read(event, events.Status.ENDED, events.Status.TIMEOUT) is events.Status.TIMEOUT:
             raise AirflowSensorTimeout(f"Sensor has timed out: the jobs have not ended within {self.timeout} s.")
         from airflow_provider_scnet.jobs.outcome import Outcome
 
         self._conclude(context, [Outcome.from_json(told) for told in event["outcomes"]])
+        return None
 
     def _conclude(self, context: Context, outcomes: list[Outcome]) -> None:
         from airflow_provider_scnet.jobs.logs import show_logs
@@ -152,6 +155,7 @@ class ScnetJobSensor(BaseSensorOperator):
             poll_interval=seconds("poke_interval", self.poke_interval),
             deadline=deadline,
             fail_fast=self.fail_fast,
+            try_number=context["ti"].try_number,
         )
         self.defer(trigger=trigger, method_name="execute_complete", timeout=backstop_of(deadline))
 

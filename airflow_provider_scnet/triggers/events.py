@@ -84,6 +84,17 @@ def read(event: Mapping[str, Any] | None, *expected: Status) -> Status:
     )
 
 
+def is_of_earlier_try(event: Mapping[str, Any] | None, try_number: int) -> bool:
+    """
+    Tell whether an event was meant for an earlier try: Airflow 3.0 hands it to the next one, too, instead of beginning
+    anew.
+
+    :param try_number: of the task instance.
+    """
+    meant = event.get("try_number") if isinstance(event, Mapping) else None
+    return isinstance(meant, int) and meant < try_number
+
+
 def _error_of(event: Mapping[str, Any]) -> ScnetError:
     kind = getattr(exceptions, str(event.get("kind")), ScnetError)
     if not (isinstance(kind, type) and issubclass(kind, ScnetError)):

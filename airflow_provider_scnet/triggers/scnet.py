@@ -47,6 +47,7 @@ class ScnetJobTrigger(BaseTrigger):
     :param job_name: of the one job, if it was submitted by the task that waits: a twin that carries the same task in
         its name is deleted when it shows up.
     :param cancel_on_kill: whether the jobs are deleted if the task is marked or cleared meanwhile.
+    :param try_number: of the task that waits; the event tells it back.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class ScnetJobTrigger(BaseTrigger):
         fail_fast: bool = True,
         job_name: str | None = None,
         cancel_on_kill: bool = False,
+        try_number: int | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.scnet_conn_id = scnet_conn_id
@@ -68,15 +70,16 @@ class ScnetJobTrigger(BaseTrigger):
         self.fail_fast = fail_fast
         self.job_name = job_name
         self.cancel_on_kill = cancel_on_kill
+        self.try_number = try_number
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the triggerer makes this trigger of; nothing in it is secret."""
         names = ("scnet_conn_id", "jobs", "poll_interval", "deadline", "fail_fast", "job_name", "cancel_on_kill")
-        return f"{__name__}.{type(self).__name__}", {name: getattr(self, name) for name in names}
+        return f"{__name__}.{type(self).__name__}", {name: getattr(self, name) for name in (*names, "try_number")}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield the one event."""
-        event = await self._wait()
+        event = {**await self._wait(), "try_number": self.try_number}
         yield _event(event)  # outside of any `try`: `dag.test()` cancels a trigger here
 
     async def on_kill(self) -> None:
@@ -158,6 +161,7 @@ class ScnetDeleteJobsTrigger(BaseTrigger):
     :param deadline: in seconds since the epoch.
     :param options: the other fields of :class:`airflow_provider_scnet.jobs.options.DeleteOptions`, times in seconds.
     :param sought: whose jobs to look for, besides: the fields of :class:`airflow_provider_scnet.jobs.sweep.Sought`.
+    :param try_number: of the task that deletes; the event tells it back.
     """
 
     def __init__(
@@ -168,6 +172,7 @@ class ScnetDeleteJobsTrigger(BaseTrigger):
         deadline: float,
         options: Mapping[str, Any],
         sought: Mapping[str, Any] | None = None,
+        try_number: int | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.scnet_conn_id = scnet_conn_id
@@ -175,15 +180,16 @@ class ScnetDeleteJobsTrigger(BaseTrigger):
         self.deadline = deadline
         self.options = dict(options)
         self.sought = None if sought is None else dict(sought)
+        self.try_number = try_number
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the triggerer makes this trigger of; nothing in it is secret."""
-        names = ("scnet_conn_id", "jobs", "deadline", "options", "sought")
+        names = ("scnet_conn_id", "jobs", "deadline", "options", "sought", "try_number")
         return f"{__name__}.{type(self).__name__}", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Delete, and yield the one event."""
-        yield _event(await self._delete())
+        yield _event({**await self._delete(), "try_number": self.try_number})
 
     async def _delete(self) -> dict[str, Any]:
         await in_thread(self.scnet_conn_id, _load)

@@ -99,7 +99,7 @@ def test_deferral(scnet_default: ScnetEmulator) -> None:
 def test_event(scnet_default: ScnetEmulator) -> None:
     operator = ScnetDeleteJobsOperator(task_id="delete", jobs="1", deferrable=True)
     report = {"deleted": ["a"], "gone": [], "accepted": []}
-    assert operator.execute_complete({}, {"status": "deleted", "report": report}) == report
+    assert operator.execute_complete({"ti": TaskInstance()}, {"status": "deleted", "report": report}) == report
     for event in (None, {}, {"status": "ended"}, {"status": "gone", "report": report}):
         with pytest.raises(ScnetError, match="does not know"):
-            operator.execute_complete({}, event)
+            operator.execute_complete({"ti": TaskInstance()}, event)

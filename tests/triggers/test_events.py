@@ -57,3 +57,11 @@ def test_foreign_error(kind: str) -> None:
 def test_error_of_a_class_that_is_not_public() -> None:
     with pytest.raises(ScnetTransientError, match="away"):
         events.read(sent(events.failed(NeverSentError("away"))), Status.ENDED)
+
+
+@pytest.mark.parametrize(
+    ("event", "is_earlier"),
+    [(None, False), ({}, False), ({"try_number": None}, False), ({"try_number": 2}, False), ({"try_number": 1}, True)],
+)
+def test_event_of_an_earlier_try(event: Any, is_earlier: bool) -> None:
+    assert events.is_of_earlier_try(event, 2) is is_earlier

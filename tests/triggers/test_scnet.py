@@ -35,7 +35,9 @@ def deleting(*jobs: Any, within: float = 60, **arguments: Any) -> ScnetDeleteJob
 async def events_of(trigger: BaseTrigger) -> list[dict[str, Any]]:
     """As the triggerer stores them."""
     run: AsyncIterator[Any] = trigger.run()
-    return [json.loads(json.dumps(event.payload)) async for event in run]
+    events = [json.loads(json.dumps(event.payload)) async for event in run]
+    assert [event.pop("try_number") for event in events] == [None]
+    return events
 
 
 def fire(
