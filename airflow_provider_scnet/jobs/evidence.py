@@ -23,8 +23,6 @@ FEW = 5
 """Jobs for which the history is asked one by one; for more of them it is read by pages."""
 MOST_PAGES = 10
 """Pages of the history that are read for a few; a longer one is asked for the rest of them one by one."""
-MOST_PAGES_OF_ARRAYS = 100
-"""The same for arrays, of which each member counts."""
 HISTORY_WINDOW = timedelta(days=30)
 
 
@@ -116,16 +114,19 @@ def read_history(
     return _evidence(client, began, listings, proving=listings)
 
 
-def read_whole_history(client: ScnetClient, one: JobRef, *, window: timedelta) -> Evidence:
+def read_pages_of_history(
+    client: ScnetClient, refs: Sequence[JobRef], *, window: timedelta, most_pages: int
+) -> Evidence:
     """
-    Read all that ended a while ago, so that no member of an array is missing. It is complete only if that was all.
+    Read what ended a while ago, of whatever job. It is complete only if that was all.
 
-    :param one: a job; all those of its user in its scheduler are read.
+    :param refs: jobs of one user in one scheduler.
     :param window: how long ago at most.
+    :param most_pages: after which it is left.
     """
     pages = itertools.count(1)
     began = client.patience.now()
-    listings = [_list_past(client, one, window, is_late=lambda: next(pages) >= MOST_PAGES_OF_ARRAYS)]
+    listings = [_list_past(client, refs[0], window, is_late=lambda: next(pages) >= most_pages)]
     return _evidence(client, began, listings, proving=listings)
 
 

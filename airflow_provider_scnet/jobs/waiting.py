@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -18,13 +19,14 @@ from airflow_provider_scnet.jobs.deletion import Deletion
 from airflow_provider_scnet.jobs.evidence import (
     FEW,
     HISTORY_WINDOW,
+    MOST_PAGES,
     SINGLE_READS,
     Evidence,
     group_by,
     read_detail,
     read_history,
     read_list,
-    read_whole_history,
+    read_pages_of_history,
 )
 from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.jobs.options import DeleteOptions
@@ -39,6 +41,8 @@ MOST_REFUSALS = 3
 """Looks in a row that are refused for good before it is believed."""
 MOST_SURPRISES = 10
 """The same of what is no error of SCNet's: Airflow may be away for a while."""
+MOST_PAGES_OF_ARRAYS = 100
+"""Pages of the history that are read for arrays of which some members were found."""
 LONGEST_DELETE = 20.0
 """Seconds for deletes that nobody waits for."""
 LONGEST_PAUSE = 300.0
@@ -183,27 +187,36 @@ class Watch:
 
     def _read_history(self, live: dict[JobRef, list[JobRecord]]) -> dict[JobRef, list[JobRecord]]:
         """
-        A few jobs are asked for by id, many are looked for by pages. Of an array each member counts: asked for it,
-        SCNet may not name them, and pages count only if none is missing.
+        A few jobs are asked for by id, many are looked for by pages. Asked for an array, SCNet may not name its
+        members, so that these are looked for by pages; and if some are found, by so many that none is missing.
         """
         single = [ref for ref, records in live.items() if not _is_array(ref, records)]
-        found: dict[JobRef, list[JobRecord]] = {}
-        for refs, is_whole in ((single, False), (None, True)):
-            rest = [ref for ref in live if not found.get(ref)] if refs is None else refs
-            if not rest:
-                continue
-            try:
-                if is_whole:
-                    past = read_whole_history(self.client, rest[0], window=HISTORY_WINDOW)
-                else:
-                    past = read_history(self.client, rest, window=HISTORY_WINDOW)
-            except ScnetError as error:
-                self._log.warning("Could not look for %s in the history: %s", counted(len(rest), "job"), error)
-                continue
-            has_all = past.read.is_complete and (is_whole or len(rest) <= FEW)
-            told = {ref: past.sightings.records_of(ref) for ref in rest}
-            found |= {ref: records for ref, records in told.items() if has_all or not _is_array(ref, records)}
-        return found
+        found = self._look_back(single, read_history, tells_all=len(single) <= FEW)
+        for most_pages in (MOST_PAGES, MOST_PAGES_OF_ARRAYS):
+            rest = [ref for ref in live if not found.get(ref)]
+            found |= self._look_back(rest, partial(read_pages_of_history, most_pages=most_pages), tells_all=True)
+            if None not in found.values():
+                break
+        return {ref: records for ref, records in found.items() if records}
+
+    def _look_back(
+        self, refs: Sequence[JobRef], read: Callable[..., Evidence], *, tells_all: bool
+    ) -> dict[JobRef, list[JobRecord] | None]:
+        """
+        What the history tells of jobs; ``None`` of an array of which a member may be missing.
+
+        :param tells_all: whether a complete answer to such a read misses no member.
+        """
+        try:
+            past = read(self.client, refs, window=HISTORY_WINDOW) if refs else None
+        except ScnetError as error:
+            self._log.warning("Could not look for %s in the history: %s", counted(len(refs), "job"), error)
+            past = None
+        if past is None:
+            return {}
+        told = {ref: past.sightings.records_of(ref) for ref in refs}
+        has_all = tells_all and past.read.is_complete
+        return {ref: records if has_all or not _is_array(ref, records) else None for ref, records in told.items()}
 
     def _judge(self, ref: JobRef, records: list[JobRecord]) -> None:
         now = datetime.fromtimestamp(self.client.patience.wall_clock(), UTC)

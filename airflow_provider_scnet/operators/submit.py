@@ -187,9 +187,7 @@ class ScnetSubmitJobOperator(BaseOperator):
         (self._ref,) = self._hook.parse_jobs(event["jobs"])
         if status is events.Status.TIMEOUT:
             return self._wait(context, self._ref, timeout=LAST_LOOK)
-        from airflow_provider_scnet.jobs.outcome import Outcome
-
-        (outcome,) = map(Outcome.from_json, event["outcomes"])
+        (outcome,) = events.outcomes_of(event)
         return self._conclude(context, outcome)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -261,7 +259,9 @@ class ScnetSubmitJobOperator(BaseOperator):
             return ScnetWaitTimeoutError(f"{what}. It goes on (cancel_on_kill=False).")
         self.log.warning("%s: deleting it.", what)
         self._delete_verified(context, ref)
-        return ScnetWaitTimeoutError(f"{what} and was deleted.", remedy="Raise timeout, or the job's own speed.")
+        return ScnetWaitTimeoutError(
+            f"{what} and was deleted.", remedy="Raise timeout: it includes the time in the queue."
+        )
 
     def _delete_verified(self, context: Context, ref: JobRef) -> None:
         self._hook.delete_jobs([ref])

@@ -122,9 +122,7 @@ class ScnetJobSensor(BaseSensorOperator):
             return self.execute(context)
         if events.read(event, events.Status.ENDED, events.Status.TIMEOUT) is events.Status.TIMEOUT:
             raise AirflowSensorTimeout(f"Sensor has timed out: the jobs have not ended within {self.timeout} s.")
-        from airflow_provider_scnet.jobs.outcome import Outcome
-
-        self._conclude(context, [Outcome.from_json(told) for told in event["outcomes"]])
+        self._conclude(context, events.outcomes_of(event))
         return None
 
     def _conclude(self, context: Context, outcomes: list[Outcome]) -> None:

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
 from airflow_provider_scnet import exceptions
 from airflow_provider_scnet.exceptions import ScnetError
-from airflow_provider_scnet.wording import quote, shown
+from airflow_provider_scnet.wording import shown
 
 if TYPE_CHECKING:
     from airflow_provider_scnet.jobs.outcome import Outcome
@@ -58,8 +60,7 @@ def failed(error: Exception) -> dict[str, Any]:
     :param error: a :class:`ScnetError`, or what else went wrong.
     """
     if not isinstance(error, ScnetError):
-        message = f"{type(error).__name__}: {quote(error, 500)}"
-        return {"status": Status.ERROR.value, "kind": ScnetError.__name__, "message": message}
+        return {"status": Status.ERROR.value, "kind": ScnetError.__name__, "message": text_of(error)}
     kind = next(kind for kind in type(error).__mro__ if kind.__module__ == exceptions.__name__)
     told = {"message": str(error), "code": error.code, "call": error.call}
     return {"status": Status.ERROR.value, "kind": kind.__name__, **told}
@@ -82,6 +83,34 @@ def read(event: Mapping[str, Any] | None, *expected: Status) -> Status:
         f"The trigger says {shown(said)}, which this version of the provider does not know. The jobs may go on.",
         remedy="Do workers and triggerer run the same version?",
     )
+
+
+def text_of(error: Exception) -> str:
+    """
+    Return what may be shown of an error, which the database keeps. Only our own texts and Airflow's word that there is
+    no such Connection are known to hold no secret: what cannot be read of a Connection may be quoted in others.
+
+    :param error: whatever went wrong.
+    """
+    if isinstance(error, ScnetError | AirflowNotFoundException):
+        return str(error)
+    return f"{type(error).__name__}, which is no error of SCNet's."
+
+
+def outcomes_of(event: Mapping[str, Any]) -> list[Outcome]:
+    """
+    Return how the jobs of an event ended.
+
+    :param event: of jobs that have ended.
+    :raises ScnetError: if some are not accounted for, and none ended badly: that is no success.
+    """
+    from airflow_provider_scnet.jobs.outcome import Outcome
+
+    outcomes = [Outcome.from_json(told) for told in event["outcomes"]]
+    missing = set(event["jobs"]) - {str(outcome.ref) for outcome in outcomes}
+    if missing and all(outcome.is_good for outcome in outcomes):
+        raise ScnetError(f"The trigger does not say how these jobs ended: {', '.join(sorted(missing))}.")
+    return outcomes
 
 
 def is_of_earlier_try(event: Mapping[str, Any] | None, try_number: int) -> bool:

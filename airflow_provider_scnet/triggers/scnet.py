@@ -119,7 +119,7 @@ class ScnetJobTrigger(BaseTrigger):
                 for glance in await asyncio.gather(*looks):
                     outcomes.update({outcome.ref: outcome for outcome in glance.outcomes})
                     if glance.trouble:
-                        self.log.warning("Could not look at the jobs: %s", glance.trouble)
+                        self.log.warning("Could not look at the jobs: %s", events.text_of(glance.trouble))
                 is_over = self.fail_fast and any(not outcome.is_good for outcome in outcomes.values())
                 if is_over or all(ref in outcomes for _, jobs in pollers for ref in jobs):
                     return events.ended(self.jobs, outcomes.values())

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.exceptions import ScnetPermissionError, ScnetTransientError
-from airflow_provider_scnet.jobs import evidence
+from airflow_provider_scnet.jobs import waiting
 from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.jobs.outcome import Ending
 from airflow_provider_scnet.jobs.parsing import parse_jobs
@@ -233,12 +233,20 @@ def test_member_that_failed_is_found_in_a_long_history(scnet: ScnetEmulator, see
 def test_history_that_is_too_long_for_an_array_says_nothing(
     scnet: ScnetEmulator, see: See, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evidence, "MOST_PAGES_OF_ARRAYS", 2)
+    monkeypatch.setattr(waiting, "MOST_PAGES_OF_ARRAYS", 2)
+    monkeypatch.setattr(waiting, "MOST_PAGES", 1)
     scnet.members_by_lookup = False
     scnet.add_job()
     for member in range(300):
         scnet.add_job("COMPLETED", job_id=f"500_{member}", ended_ago=600)
     assert see("500") == {}
+
+
+def test_job_that_nobody_knows_costs_few_pages_of_a_long_history(scnet: ScnetEmulator, see: See) -> None:
+    for _ in range(1500):
+        scnet.add_job("COMPLETED", ended_ago=600)
+    assert see("4711") == {}
+    assert scnet.calls["history"] <= 12
 
 
 # --- twins ----------------------------------------------------------------------------------------------------------

@@ -137,7 +137,9 @@ def test_outage_that_looks_empty_is_waited_for_where_the_next_poke_remembers_not
 
 
 def test_what_has_ended_at_the_first_look_is_not_deferred(scnet_default: ScnetEmulator) -> None:
-    sensor(scnet_default.add_job("COMPLETED", ended_ago=5), deferrable=True).execute(context())
+    told = context()
+    sensor(scnet_default.add_job("COMPLETED", ended_ago=5), deferrable=True).execute(told)
+    assert told["ti"].pushed["job_record"]["ending"] == "completed"
 
 
 @pytest.mark.parametrize("soft_fail", [True, False])

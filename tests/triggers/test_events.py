@@ -6,14 +6,19 @@ from typing import Any
 import pytest
 
 from airflow_provider_scnet.api.answers import NeverSentError
+from airflow_provider_scnet.api.records import JobRecord
+from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.exceptions import (
     ScnetCredentialError,
     ScnetError,
     ScnetJobsNotDeletedError,
     ScnetTransientError,
 )
+from airflow_provider_scnet.jobs.outcome import Ending, Outcome
 from airflow_provider_scnet.triggers import events
 from airflow_provider_scnet.triggers.events import Status
+
+GOOD = Outcome.of(JobRef("1", "u", "1"), {JobRecord("1"): Ending.COMPLETED}).as_json()
 
 
 def sent(event: dict[str, Any]) -> dict[str, Any]:
@@ -48,10 +53,18 @@ def test_error_that_a_retry_cannot_help_stays_one() -> None:
 
 @pytest.mark.parametrize("kind", ["KeyError", "ErrorCode", "quote", "__doc__", "Any"])
 def test_foreign_error(kind: str) -> None:
-    error = type(kind, (Exception,), {})("oh")
-    with pytest.raises(ScnetError, match="oh") as told:
+    error = type(kind, (Exception,), {})("Port could not be cast to integer value as 'pa55word'")
+    with pytest.raises(ScnetError, match=kind) as told:
         events.read(sent(events.failed(error)), Status.ENDED)
     assert type(told.value) is ScnetError
+    assert "pa55word" not in str(told.value)
+
+
+def test_ended_is_no_success_where_a_job_is_not_accounted_for() -> None:
+    for event in ({"jobs": ["1,u:1:"], "outcomes": []}, {"jobs": ["1,u:1:", "1,u:2:"], "outcomes": [GOOD]}):
+        with pytest.raises(ScnetError, match="does not say how these jobs ended"):
+            events.outcomes_of(event)
+    assert len(events.outcomes_of({"jobs": ["1,u:1:"], "outcomes": [GOOD]})) == 1
 
 
 def test_error_of_a_class_that_is_not_public() -> None:
