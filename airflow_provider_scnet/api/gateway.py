@@ -11,7 +11,7 @@ from typing import Any, Self
 from urllib.parse import quote as url_quote
 
 from airflow_provider_scnet.api.answers import NeverSentError
-from airflow_provider_scnet.api.credentials import TokenSource, call_with_token
+from airflow_provider_scnet.api.credentials import TokenSource
 from airflow_provider_scnet.api.listing import (
     REFUSED_PARAMETER,
     Answer,
@@ -24,6 +24,7 @@ from airflow_provider_scnet.api.listing import (
 from airflow_provider_scnet.api.patience import Patience
 from airflow_provider_scnet.api.records import JOB_ID, JobRecord, beijing_time
 from airflow_provider_scnet.api.reference import JobRef, check_scheduler_id, to_wire
+from airflow_provider_scnet.api.refusals import call_with_token
 from airflow_provider_scnet.api.tokens import Token
 from airflow_provider_scnet.api.transport import Transport
 from airflow_provider_scnet.exceptions import (

@@ -8,11 +8,12 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from airflow_provider_scnet.api.addresses import gateway_address
-from airflow_provider_scnet.api.credentials import KeyTokens, StoredToken, TokenCache, TokenSource, call_with_token
+from airflow_provider_scnet.api.credentials import KeyTokens, StoredToken, TokenCache, TokenSource
 from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.patience import Patience
 from airflow_provider_scnet.api.platform import Center, PlatformClient
 from airflow_provider_scnet.api.reference import check_user
+from airflow_provider_scnet.api.refusals import call_with_token
 from airflow_provider_scnet.api.transport import Transport
 from airflow_provider_scnet.connection.settings import Settings
 from airflow_provider_scnet.exceptions import ScnetCredentialError, ScnetJobReferenceError, ScnetRequestError

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import requests_mock
 
-from airflow_provider_scnet.api.credentials import TokenSource
+from airflow_provider_scnet.api import credentials
+from airflow_provider_scnet.api.credentials import KeyTokens, StoredToken, TokenCache, TokenSource
 from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.listing import JobListing
+from airflow_provider_scnet.api.patience import Patience
+from airflow_provider_scnet.api.platform import AccessKeys
 from airflow_provider_scnet.api.tokens import Token
 from airflow_provider_scnet.api.transport import Transport
+from airflow_provider_scnet.connection.region import Region
 from airflow_provider_scnet.exceptions import ScnetCredentialError
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.wording import Secret
-from tests.conftest import SCHEDULER, VirtualPatience
+from tests.conftest import SCHEDULER, VirtualPatience, platform_of
 
 URL = "https://hpc.example:65051/hpc/openapi/v2/cluster"
 TOKEN = "eyJhbGciOi.eyJjb21wdXRl.c2lnbmF0dXJl"
 BASE = "https://hpc.example:65051/hpc"
 JOBS = f"{BASE}/openapi/v2/jobs"
+DAY = 24 * 3600
+THREADS = 12
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 SINCE, UNTIL = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 2, 1, tzinfo=UTC)
 
 
@@ -108,3 +116,54 @@ def past_jobs(scnet: ScnetEmulator, client: ScnetClient, **options: Any) -> JobL
     now = datetime.fromtimestamp(scnet.clock.now(), UTC)
     day = timedelta(days=1)
     return client.list_history(SCHEDULER, user=scnet.user, since=now - day, until=now + day, **options)
+
+
+@pytest.fixture
+def cache(monkeypatch: pytest.MonkeyPatch) -> TokenCache:
+    """What the sources of a test share, as the hooks of a process do."""
+    fresh = TokenCache()
+    monkeypatch.setattr(Region, "shared_tokens", fresh)
+    return fresh
+
+
+@pytest.fixture
+def masked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was handed to `mask_secret`, in this order."""
+    values: list[str] = []
+    monkeypatch.setattr(credentials, "mask_secret", values.append)
+    return values
+
+
+def stored(scnet: ScnetEmulator, token: str | None = None, keys: KeyTokens | None = None) -> StoredToken:
+    stored = Token.read(token or scnet.token)
+    return StoredToken(
+        stored,
+        platform_of(scnet),
+        cache=Region.shared_tokens,
+        keys=keys,
+        now=scnet.clock.now,
+        patience=VirtualPatience(scnet),
+    )
+
+
+def pair_of(scnet: ScnetEmulator) -> AccessKeys:
+    account = scnet.account
+    return AccessKeys(account.login, Secret(account.access_key), Secret(account.secret_key))
+
+
+def keyed(
+    scnet: ScnetEmulator, region: str = "", *, patience: Patience | None = None, cache: TokenCache | None = None
+) -> KeyTokens:
+    return KeyTokens(
+        pair_of(scnet),
+        platform_of(scnet),
+        cache=cache or Region.shared_tokens,
+        region=region,
+        now=scnet.clock.now,
+        patience=patience or VirtualPatience(scnet),
+    )
+
+
+def in_threads(work: Callable[[], Any]) -> list[Any]:
+    with ThreadPoolExecutor(THREADS) as pool:
+        return [future.result(timeout=30) for future in [pool.submit(work) for _ in range(THREADS)]]

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_scnet.api import credentials, transport
-from airflow_provider_scnet.api.credentials import TokenCache, call_with_token
+from airflow_provider_scnet.api.credentials import TokenCache
 from airflow_provider_scnet.api.records import JobRecord
+from airflow_provider_scnet.api.refusals import call_with_token
 from airflow_provider_scnet.connection.region import Region
 from airflow_provider_scnet.connection.settings import Settings
 from airflow_provider_scnet.exceptions import ScnetError, ScnetStoppedError
