@@ -16,6 +16,11 @@ MARK = "@@"
 """Before each answer: Airflow prints to the same place."""
 
 
+def is_known(dag_id: str) -> bool:
+    """Tell whether Airflow has read a DAG."""
+    return SerializedDagModel.has_dag(dag_id)
+
+
 def trigger(dag_id: str) -> str:
     """Start a run."""
     more: dict[str, Any] = {}
@@ -58,7 +63,7 @@ def clear(dag_id: str, task_ids: list[str]) -> list[str]:
 
 def main() -> None:
     """Serve until nobody asks any more."""
-    commands = {"trigger": trigger, "instances": instances, "mark": mark, "clear": clear}
+    commands = {"is_known": is_known, "trigger": trigger, "instances": instances, "mark": mark, "clear": clear}
     for line in sys.stdin:
         command, arguments = json.loads(line)
         print(MARK + json.dumps(commands[command](**arguments)), flush=True)

@@ -7,12 +7,13 @@ import time
 import pytest
 
 from airflow_provider_scnet.triggers import kills
-from tests.deployment.conftest import IS_AIRFLOW_2, Deployment
+from tests.deployment.components import IS_AIRFLOW_2
+from tests.deployment.local.conftest import LocalDeployment
 
 pytestmark = pytest.mark.integration
 
 
-def start(deployment: Deployment, dag_id: str, state: str = "deferred", task_id: str = "submit") -> None:
+def start(deployment: LocalDeployment, dag_id: str, state: str = "deferred", task_id: str = "submit") -> None:
     """Begin a run; wait until its job is there and a task is in some state."""
     deployment.trigger(dag_id)
     deployment.wait_for(lambda: deployment.active(dag_id))
@@ -23,7 +24,7 @@ def start(deployment: Deployment, dag_id: str, state: str = "deferred", task_id:
 
 
 @pytest.mark.parametrize("mark", ["failed", "success"])
-def test_deferred_task_is_marked(deployment: Deployment, mark: str) -> None:
+def test_deferred_task_is_marked(deployment: LocalDeployment, mark: str) -> None:
     dag_id = f"deferred_{mark}"
     start(deployment, dag_id)
     deployment.do("mark", dag_id=dag_id, task_id="submit", state=mark)
@@ -31,7 +32,7 @@ def test_deferred_task_is_marked(deployment: Deployment, mark: str) -> None:
     assert [job.state for job in deployment.jobs(dag_id)] == ["CANCELLED"]
 
 
-def test_deferred_task_is_cleared(deployment: Deployment) -> None:
+def test_deferred_task_is_cleared(deployment: LocalDeployment) -> None:
     start(deployment, "deferred_cleared")
     (old,) = deployment.jobs("deferred_cleared")
     deployment.do("clear", dag_id="deferred_cleared", task_ids=["submit"])
@@ -44,7 +45,7 @@ def test_deferred_task_is_cleared(deployment: Deployment) -> None:
     assert len(deployment.jobs("deferred_cleared")) == 2
 
 
-def test_job_is_left_where_the_user_wants_that(deployment: Deployment) -> None:
+def test_job_is_left_where_the_user_wants_that(deployment: LocalDeployment) -> None:
     start(deployment, "deferred_left")
     deployment.do("mark", dag_id="deferred_left", task_id="submit", state="failed")
     deployment.wait_for(lambda: deployment.state("deferred_left", "submit") == "failed")
@@ -52,7 +53,7 @@ def test_job_is_left_where_the_user_wants_that(deployment: Deployment) -> None:
 
 
 @pytest.mark.parametrize("how", ["killed", "stopped"])
-def test_restart_of_the_triggerer_is_no_kill(deployment: Deployment, how: str) -> None:
+def test_restart_of_the_triggerer_is_no_kill(deployment: LocalDeployment, how: str) -> None:
     dag_id = f"triggerer_{how}"
     start(deployment, dag_id)
     (deployment.kill if how == "killed" else deployment.stop)("triggerer")
@@ -63,7 +64,7 @@ def test_restart_of_the_triggerer_is_no_kill(deployment: Deployment, how: str) -
     assert [job.state for job in deployment.jobs(dag_id)] == ["COMPLETED"]
 
 
-def test_waiting_task_is_marked(deployment: Deployment) -> None:
+def test_waiting_task_is_marked(deployment: LocalDeployment) -> None:
     start(deployment, "waiting_failed", "running")
     deployment.do("mark", dag_id="waiting_failed", task_id="submit", state="failed")
     deployment.wait_for(lambda: not deployment.active("waiting_failed"))
@@ -71,7 +72,7 @@ def test_waiting_task_is_marked(deployment: Deployment) -> None:
 
 
 @pytest.mark.parametrize(("dag_id", "task_id"), [("run_cleared", "submit"), ("work_cleared", "work")])
-def test_clear_while_the_job_runs(deployment: Deployment, dag_id: str, task_id: str) -> None:
+def test_clear_while_the_job_runs(deployment: LocalDeployment, dag_id: str, task_id: str) -> None:
     """All of the run, or only the work: Airflow adds the setup by itself."""
     start(deployment, dag_id, task_id="work")
     (old,) = deployment.jobs(dag_id)
@@ -85,7 +86,7 @@ def test_clear_while_the_job_runs(deployment: Deployment, dag_id: str, task_id: 
     assert (len(deployment.jobs(dag_id)), deployment.active(dag_id)) == (2, [])
 
 
-def test_process_is_killed_between_submission_and_xcom(deployment: Deployment) -> None:
+def test_process_is_killed_between_submission_and_xcom(deployment: LocalDeployment) -> None:
     deployment.trigger("killed_hard")
     deployment.wait_for(lambda: deployment.state("killed_hard", "delete") == "success")
     from airflow import __version__
@@ -94,7 +95,7 @@ def test_process_is_killed_between_submission_and_xcom(deployment: Deployment) -
     assert [job.state for job in deployment.jobs("killed_hard")] == ["CANCELLED"]
 
 
-def test_killed_submission_is_marked_as_a_success(deployment: Deployment) -> None:
+def test_killed_submission_is_marked_as_a_success(deployment: LocalDeployment) -> None:
     start(deployment, "submit_marked", "running")
     deployment.do("mark", dag_id="submit_marked", task_id="submit", state="success")
     deployment.wait_for(lambda: deployment.state("submit_marked", "delete") == "success")
@@ -102,7 +103,7 @@ def test_killed_submission_is_marked_as_a_success(deployment: Deployment) -> Non
 
 
 @pytest.mark.skipif(not IS_AIRFLOW_2, reason="deferred time counts on Airflow 2 only")
-def test_execution_timeout_of_a_deferred_task(deployment: Deployment) -> None:
+def test_execution_timeout_of_a_deferred_task(deployment: LocalDeployment) -> None:
     start(deployment, "timed_out")
     deployment.wait_for(lambda: deployment.state("timed_out", "submit") == "failed")
     assert [job.state for job in deployment.jobs("timed_out")] == ["CANCELLED"]

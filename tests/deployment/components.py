@@ -1,29 +1,25 @@
-"""A real Airflow: scheduler, triggerer and what else the version needs, each a process of its own, on a database."""
+"""A running Airflow: its components, each a process of its own, and what a person does with it."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import psutil
-import pytest
 
-from airflow_provider_scnet.testing import ScnetEmulator
-from airflow_provider_scnet.testing.job import Job
 from tests.deployment.driver import MARK
 
 HERE = Path(__file__).parent
 IS_AIRFLOW_2 = __import__("airflow").__version__.startswith("2.")
-COMPONENTS = ["scheduler", "triggerer"] if IS_AIRFLOW_2 else ["api-server", "dag-processor", "scheduler", "triggerer"]
 LINES = 40
 """Of each log that are shown when something does not happen."""
 LONGEST_STOP = 60.0
@@ -36,41 +32,33 @@ class Deployment:
     """
     The running Airflow.
 
-    :param home: its `AIRFLOW_HOME`, still empty.
-    :param scnet: the service that its connection leads to.
+    :param home: its `AIRFLOW_HOME`; the DAGs are there already.
+    :param settings: environment variables that make it what it is, see :func:`usual_settings`.
+    :param components: name -> arguments of `airflow`.
     """
 
-    def __init__(self, home: Path, scnet: ScnetEmulator) -> None:
-        self.scnet = scnet
-        self._home = home
-        self._environment = {**os.environ, **_settings(home), "AIRFLOW_CONN_SCNET_DEFAULT": scnet.connection()}
+    def __init__(self, home: Path, settings: Mapping[str, str], components: Mapping[str, Sequence[str]]) -> None:
+        self.home = home
+        self.environment = {**os.environ, **settings}
+        self._components = components
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        shutil.copytree(HERE / "dags", home / "dags")
-        self._run("db", "migrate")
+        self._lock = Lock()
+        self.run("db", "migrate")
         if IS_AIRFLOW_2:
-            self._run("dags", "reserialize")
-        for component in COMPONENTS:
+            self.run("dags", "reserialize")
+        for component in components:
             self.start(component)
         driver = [sys.executable, "-u", str(HERE / "driver.py")]
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         log = (home / "driver.log").open("wb")
-        self._driver = subprocess.Popen(driver, env=self._environment, stderr=log, **pipes)
-
-    def warm_up(self) -> None:
-        """Airflow 3.0 to 3.2 are asked what became of a task, and take their time over the first question of a kind."""
-        self.trigger("warm_up")
-        self.wait_for(lambda: self.is_triggered("warm_up", "submit"))
-        self.do("mark", dag_id="warm_up", task_id="submit", state="failed")
-        self.wait_for(lambda: self.state("warm_up", "submit") == "failed")
+        self._driver = subprocess.Popen(driver, env=self.environment, stderr=log, **pipes)
 
     def start(self, component: str) -> None:
         """Start one of the processes."""
-        log = (self._home / f"{component}.log").open("ab")
-        command = [sys.executable, "-m", "airflow", component]
-        if component == "api-server":
-            command += ["--port", self._environment["TEST_API_PORT"], "--host", "127.0.0.1", "--workers", "1"]
+        log = (self.home / f"{component}.log").open("ab")
+        command = [sys.executable, "-m", "airflow", *self._components[component]]
         self._processes[component] = subprocess.Popen(
-            command, env=self._environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command, env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
 
     def kill(self, component: str) -> None:
@@ -84,14 +72,26 @@ class Deployment:
         process.kill()
         process.wait()
 
+    def ask_to_stop(self, component: str) -> None:
+        """Tell one of them to end, as an operator does who restarts it."""
+        self._processes[component].terminate()
+
     def stop(self, component: str) -> None:
-        """End one of them as an operator does who restarts it."""
-        process = self._processes[component]
-        process.terminate()
+        """End one of them so, and wait."""
+        self.ask_to_stop(component)
         try:
-            process.wait(LONGEST_STOP)
+            self._processes[component].wait(LONGEST_STOP)
         finally:
             self.kill(component)
+
+    def is_running(self, component: str) -> bool:
+        """Whether one of them has not ended."""
+        return self._processes[component].poll() is None
+
+    def pids(self, component: str) -> set[int]:
+        """The processes of one of them, with all their descendants."""
+        root = psutil.Process(self._processes[component].pid)
+        return {root.pid, *(child.pid for child in root.children(recursive=True))}
 
     def close(self) -> None:
         """End them all."""
@@ -103,26 +103,18 @@ class Deployment:
         """Do what a person does; see the driver."""
         assert self._driver.stdin is not None
         assert self._driver.stdout is not None
-        self._driver.stdin.write(json.dumps([command, arguments]) + "\n")
-        self._driver.stdin.flush()
-        for line in self._driver.stdout:
-            if line.startswith(MARK):
-                return json.loads(line.removeprefix(MARK))
-        raise RuntimeError((self._home / "driver.log").read_text())
+        with self._lock:
+            self._driver.stdin.write(json.dumps([command, arguments]) + "\n")
+            self._driver.stdin.flush()
+            for line in self._driver.stdout:
+                if line.startswith(MARK):
+                    return json.loads(line.removeprefix(MARK))
+        raise RuntimeError((self.home / "driver.log").read_text())
 
-    def trigger(self, dag_id: str) -> None:
-        """Start a run, as soon as the DAG is known."""
-        deadline = time.monotonic() + PATIENCE
-        while self._is_unknown(dag_id):
-            assert time.monotonic() < deadline, self.logs()
-            time.sleep(1)
-        self.do("trigger", dag_id=dag_id)
-
-    def _is_unknown(self, dag_id: str) -> bool:
-        command = [sys.executable, "-m", "airflow", "dags", "list", "--output", "plain"]
-        if IS_AIRFLOW_2:
-            return False
-        return dag_id not in subprocess.run(command, env=self._environment, capture_output=True, text=True).stdout
+    def trigger(self, dag_id: str) -> str:
+        """Start a run, as soon as the DAG is known, and tell its id."""
+        self.wait_for(lambda: IS_AIRFLOW_2 or self.do("is_known", dag_id=dag_id))
+        return str(self.do("trigger", dag_id=dag_id))
 
     def state(self, dag_id: str, task_id: str) -> str | None:
         """The state of a task instance."""
@@ -144,27 +136,21 @@ class Deployment:
             time.sleep(0.3)
         return seen
 
-    def jobs(self, name: str) -> list[Job]:
-        """The jobs whose own name this is."""
-        return [job for job in self.scnet.jobs if job.name.startswith(f"{name}_")]
-
-    def active(self, name: str) -> list[Job]:
-        """Those of them that go on."""
-        return [job for job in self.jobs(name) if job.active]
-
     def logs(self) -> str:
         """What the processes have said last."""
         return "\n".join(
             f"=== {path.name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-LINES:])
-            for path in sorted(self._home.glob("*.log"))
+            for path in sorted(self.home.glob("*.log"))
         )
 
-    def _run(self, *command: str) -> None:
+    def run(self, *command: str) -> str:
+        """Call `airflow`."""
         run = [sys.executable, "-m", "airflow", *command]
-        subprocess.run(run, env=self._environment, check=True, capture_output=True)
+        return subprocess.run(run, env=self.environment, check=True, capture_output=True, text=True).stdout
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
+    """Ports on loopback that nobody uses now."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
     ports = [free.getsockname()[1] for free in sockets]
     for free in sockets:
@@ -172,19 +158,22 @@ def _free_ports(number: int) -> list[int]:
     return ports
 
 
-def _settings(home: Path) -> dict[str, str]:
-    port, worker_logs, trigger_logs = _free_ports(3)
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+def api_server(settings: Mapping[str, str]) -> list[str]:
+    """The arguments that start Airflow's API server where the other components look for it."""
+    return ["api-server", "--port", settings["TEST_API_PORT"], "--host", "127.0.0.1", "--workers", "1"]
+
+
+def usual_settings(home: Path) -> dict[str, str]:
+    """Settings of every Airflow here: heartbeats that do not keep a test waiting, and ports that are free."""
+    port, worker_logs, trigger_logs = map(str, free_ports(3))
     return {
-        "PATH": path,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONPATH": str(HERE.parent.parent),
-        "TEST_API_PORT": str(port),
+        "TEST_API_PORT": port,
         "AIRFLOW_HOME": str(home),
-        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(worker_logs),
-        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(trigger_logs),
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": worker_logs,
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": trigger_logs,
         "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
-        "AIRFLOW__CORE__EXECUTOR": "SequentialExecutor" if IS_AIRFLOW_2 else "LocalExecutor",
-        "AIRFLOW__CORE__PARALLELISM": "8",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
         "AIRFLOW__CORE__INTERNAL_API_SECRET_KEY": "only for this test",
@@ -200,12 +189,3 @@ def _settings(home: Path) -> dict[str, str]:
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "8",
     }
-
-
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with ScnetEmulator() as scnet:
-        running = Deployment(tmp_path_factory.mktemp("airflow"), scnet)
-        running.warm_up()
-        yield running
-        running.close()
