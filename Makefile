@@ -5,6 +5,7 @@
 PYTHON   ?= python3
 VERSIONS ?= 3.3.2 2.11.2 3.0.6 3.1.8 3.2.2
 NEWEST   := 3.3.2
+DEPLOYED := 3.3.2
 AT_ONCE  ?= 2
 ARGS     ?=
 SEEDS    ?= 50000
@@ -25,7 +26,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SECONDARY:
-.PHONY: help test test-ui matrix soak lint format demo bench build check-wheel constraints clean FORCE
+.PHONY: help test test-ui test-deployment matrix soak lint format demo bench build check-wheel constraints clean FORCE
 
 # Neither settings nor connections of the user's own Airflow may reach the runs.
 unexport $(filter AIRFLOW_%,$(.VARIABLES))
@@ -36,6 +37,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 run       = AIRFLOW_HOME="$(CURDIR)/.airflow/$(1)" PATH="$(CURDIR)/.venv/airflow-$(1)/bin:$$PATH"
 max_minor = $(if $(filter 2.% 3.0.%,$(1)),12,$(if $(filter 3.1.%,$(1)),13,14))
 groups    = --group dev --group lint --group build $(if $(filter $(NEWEST),$(1)),--group ui)
+deployed  = "apache-airflow[celery,postgres]==$(1)" -e . --group dev
 PY        = $(call run,$(NEWEST)) python
 INSTALLED = .venv/airflow-$(NEWEST)/.installed
 
@@ -54,6 +56,10 @@ test-%: .venv/airflow-%/.installed
 test-ui: $(INSTALLED) ## fill in the connection form in a browser
 	@echo "=== connection form of Airflow $(NEWEST) in a browser"
 	@CI=true $(PY) -m pytest tests/ui $(ARGS)
+
+test-deployment: .venv/deployment-$(DEPLOYED)/.installed ## break a distributed Airflow (Celery, PostgreSQL, Redis)
+	@echo "=== distributed Airflow $(DEPLOYED)"
+	@PATH="$(CURDIR)/$(<D)/bin:$$PATH" python -m pytest tests/deployment/distributed -s $(ARGS)
 
 matrix: ## run the tests on every Airflow of VERSIONS, AT_ONCE of them side by side
 	@mkdir -p .airflow; rm -f .airflow/matrix-*; \
@@ -119,6 +125,17 @@ constraints-%:
 	   .venv/resolve/bin/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+=='; } > constraints/airflow-$*.txt
 	@rm -rf .venv/resolve
 
+constraints-deployment-%: constraints/airflow-%.txt
+	@echo "=== resolving Airflow $* with Celery and PostgreSQL"
+	@rm -rf .venv/resolve; $(PYTHON) -m venv .venv/resolve
+	@.venv/resolve/bin/python -m pip install -q "pip==$(PIP_VERSION)"
+	@.venv/resolve/bin/python -m pip install -q -c $< $(call deployed,$*)
+	@{ echo "# What a distributed Airflow $* needs; resolved by 'make constraints-deployment-$*' on Python 3.11."; \
+	   echo "# Do not edit: what is in constraints/airflow-$*.txt, too, is as it is there."; \
+	   .venv/resolve/bin/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+=='; } \
+	   > constraints/deployment-$*.txt
+	@rm -rf .venv/resolve
+
 clean: ## remove environments, Airflow state, builds and caches
 	@rm -rf .venv .airflow .demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -145,4 +162,12 @@ FORCE:
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install -q "pip==$(PIP_VERSION)"
 	@$(@D)/bin/python -m pip install -q -c constraints/airflow-$*.txt "apache-airflow==$*" -e . $(call groups,$*)
+	@touch $@
+
+.venv/deployment-%/.installed: .venv/airflow-%.python pyproject.toml constraints/deployment-%.txt
+	@echo "=== environment for a distributed Airflow $* on Python $$(cat $<), takes about a minute"
+	@rm -rf $(@D)
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install -q "pip==$(PIP_VERSION)"
+	@$(@D)/bin/python -m pip install -q -c constraints/deployment-$*.txt $(call deployed,$*)
 	@touch $@

@@ -6,14 +6,18 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
+
+from airflow_provider_scnet.api.reference import is_nothing
 
 LONGEST_OWN_PART = 32
 """Characters of the user's own name that are kept; schedulers and their tables cut long ones."""
 _TAG_BITS = 60
 _TAG_LENGTH = _TAG_BITS // 5
-_NAME = re.compile(rf"(?:.*_)?(?P<tag>[a-z2-7]{{{_TAG_LENGTH}}})(?:_m(?P<map_index>\d+))?_g(?P<generation>\d+)")
+_TASK = rf"[a-z2-7]{{{_TAG_LENGTH}}}"
+_NAME = re.compile(rf"(?:.*_)?(?P<tag>{_TASK})(?:_m(?P<map_index>\d+))?_g(?P<generation>\d+)")
 
 
 @dataclass(frozen=True)
@@ -76,3 +80,24 @@ def task_tag(dag_id: str, run_id: str, task_id: str) -> str:
     """Return what stands for a task of a run in the names of its jobs, whatever map index and generation."""
     digest = hashlib.sha256(json.dumps([dag_id, run_id, task_id]).encode()).digest()
     return base64.b32encode(digest).decode().lower()[:_TAG_LENGTH]
+
+
+def read_task_tags(value: Any) -> list[str]:
+    """
+    Return what stands for tasks in the names of jobs.
+
+    :param value: a text, separated by commas or blanks, or a sequence of them; nothing at all is none.
+    :raises ValueError: if any of it is something else.
+    """
+    if is_nothing(value):
+        return []
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, Sequence) or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"job_tags={value!r}: must be texts such as 'k3m2x4a7pq5t'.")
+    tags = list(dict.fromkeys(tag for text in texts for tag in re.split(r"[\s,]+", text) if tag))
+    for tag in tags:
+        if not re.fullmatch(_TASK, tag):
+            named = JobTag.read(tag)
+            hint = f" In this name it is {named.task!r}, which stands for all jobs of the task." if named else ""
+            raise ValueError(f"job_tags: {tag!r} is no tag: it has {_TAG_LENGTH} letters a-z and digits 2-7.{hint}")
+    return tags

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
+from airflow_provider_scnet.exceptions import ScnetRequestError
+from airflow_provider_scnet.jobs.naming import read_task_tags
 from airflow_provider_scnet.jobs.options import DeleteOptions, seconds
 from airflow_provider_scnet.operators.submit import ScnetSubmitJobOperator
 from airflow_provider_scnet.operators.submitters import ask, shared_map_index, task_ids_of
@@ -31,7 +33,7 @@ class ScnetDeleteJobsOperator(BaseOperator):
     Delete SCNet jobs and succeed only when each was seen not to be active any more.
 
     As a teardown: ``ScnetDeleteJobsOperator(task_id="delete_jobs", submitted_by=submit).as_teardown(setups=submit,
-    on_failure_fail_dagrun=True)``. Give ``jobs``, ``submitted_by`` or both.
+    on_failure_fail_dagrun=True)``. Give ``jobs``, or one of ``submitted_by`` and ``job_tags``, or both.
     Deleting is idempotent, so retries are safe. Returns
     ``{"deleted": [...], "gone": [...], "accepted": [...]}``, references as text.
 
@@ -40,6 +42,10 @@ class ScnetDeleteJobsOperator(BaseOperator):
     :param submitted_by: tasks of :class:`ScnetSubmitJobOperator`, mapped or not, what they return, or their ids with
         the groups they are in; one or several. All jobs of this run that carry these tasks in their names are deleted,
         whatever XCom says. Where a task instance has not told its job, lists have to show none for ``absent_for``.
+    :param job_tags: (templated) for a run that cannot tear down any more: what stands for its tasks in the names of
+        their jobs, ``k3m2x4a7pq5t`` in ``channel_flow_k3m2x4a7pq5t_m3_g2``; texts or one with commas. All jobs that
+        carry one of them are deleted, whichever run they are of. See
+        :func:`airflow_provider_scnet.jobs.naming.task_tag`.
     :param scnet_conn_id: (templated) the Airflow Connection.
     :param scheduler_id: (templated) scheduler of plain ids; default: the Connection's, else the region's only one.
     :param user: (templated) cluster user of plain ids; default: the Connection's, else the token's, else
@@ -55,10 +61,11 @@ class ScnetDeleteJobsOperator(BaseOperator):
         ``[operators] default_deferrable``.
     :raises ValueError: at DAG parsing, for a number or a task that cannot be.
     :raises ScnetJobReferenceError: before any request, if ``jobs`` holds something else.
+    :raises ScnetRequestError: before any request, if ``job_tags`` does.
     :raises ScnetJobsNotDeletedError: naming the jobs that are left at the deadline.
     """
 
-    template_fields: Sequence[str] = ("jobs", "scnet_conn_id", "scheduler_id", "user")
+    template_fields: Sequence[str] = ("jobs", "job_tags", "scnet_conn_id", "scheduler_id", "user")
     ui_color = "#f6d5d5"
 
     def __init__(
@@ -66,6 +73,7 @@ class ScnetDeleteJobsOperator(BaseOperator):
         *,
         jobs: Any = (),
         submitted_by: Any = None,
+        job_tags: str | Sequence[str] = (),
         scnet_conn_id: str = "scnet_default",
         scheduler_id: str | None = None,
         user: str | None = None,
@@ -80,6 +88,7 @@ class ScnetDeleteJobsOperator(BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.jobs = jobs
+        self.job_tags = job_tags
         self.scnet_conn_id = scnet_conn_id
         self.scheduler_id = scheduler_id
         self.user = user
@@ -93,18 +102,24 @@ class ScnetDeleteJobsOperator(BaseOperator):
         self._hook: ScnetHook | None = None
         DeleteOptions(**self._options())
         self.submitted_by = task_ids_of(submitted_by, ScnetSubmitJobOperator, scnet_conn_id)
-        if jobs == () and not self.submitted_by:
-            raise ValueError("jobs, submitted_by: give at least one of the two.")
+        if jobs == () and job_tags == () and not self.submitted_by:
+            raise ValueError("jobs, submitted_by, job_tags: give at least one of them.")
+        if job_tags != () and self.submitted_by:
+            raise ValueError("submitted_by, job_tags: give one of the two; each run has tags of its own.")
 
     def execute(self, context: Context) -> dict[str, list[str]]:
         """Delete the jobs; see the class."""
         from airflow_provider_scnet.hooks.scnet import ScnetHook  # with requests: not at every DAG parse
         from airflow_provider_scnet.jobs.deletion import drive
+        from airflow_provider_scnet.jobs.sweep import Sought
 
+        tags = self._read_tags()
         self._hook = hook = ScnetHook(self.scnet_conn_id)
         refs = hook.parse_jobs(self.jobs, scheduler_id=self.scheduler_id, user=self.user)
         sought = None
-        if self.submitted_by:
+        if tags:
+            sought = Sought(tags, hook.submitting_user, all_told=False)
+        elif self.submitted_by:
             refs, sought = self._seek(hook, refs, context)
         elif not refs:
             return self._told({})
@@ -131,6 +146,12 @@ class ScnetDeleteJobsOperator(BaseOperator):
         """End the running deletion at once, so that its log still tells which jobs are left."""
         if self._hook:
             self._hook.stop()
+
+    def _read_tags(self) -> list[str]:
+        try:
+            return read_task_tags(self.job_tags)
+        except ValueError as error:
+            raise ScnetRequestError(str(error)) from None
 
     def _seek(self, hook: ScnetHook, refs: list[JobRef], context: Context) -> tuple[list[JobRef], Sought]:
         """What tasks have told of their jobs, and how to find those that they have not told of."""

@@ -8,6 +8,8 @@ import sys
 from typing import Any
 
 from airflow.api.common.trigger_dag import trigger_dag
+from airflow.models.dagrun import DagRun
+from airflow.models.pool import Pool
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.taskinstance import TaskInstance, clear_task_instances
 from airflow.utils.session import create_session
@@ -38,6 +40,7 @@ def instances(dag_id: str) -> dict[str, dict[str, Any]]:
             f"{ti.task_id}" if ti.map_index < 0 else f"{ti.task_id}[{ti.map_index}]": {
                 "state": ti.state and str(getattr(ti.state, "value", ti.state)),
                 "tries": ti.try_number,
+                "pid": ti.pid,
                 "is_triggered": bool(ti.trigger and ti.trigger.triggerer_id),
             }
             for ti in session.query(TaskInstance).filter(TaskInstance.dag_id == dag_id)
@@ -49,6 +52,25 @@ def mark(dag_id: str, task_id: str, state: str) -> None:
     with create_session() as session:
         for ti in session.query(TaskInstance).filter_by(dag_id=dag_id, task_id=task_id):
             ti.set_state(state, session=session)
+
+
+def set_slots(pool: str, slots: int) -> None:
+    """Make a pool, or give it another number of slots."""
+    with create_session() as session:
+        known = session.query(Pool).filter_by(pool=pool).first() or Pool(pool=pool, include_deferred=False)
+        known.slots = slots
+        session.merge(known)
+
+
+def slots_held() -> int:
+    """Tell how many slots of workers are taken."""
+    return int(Pool.get_pool("default_pool").occupied_slots())
+
+
+def run_state(dag_id: str) -> str:
+    """Tell what became of a DAG's only run."""
+    with create_session() as session:
+        return str(session.query(DagRun).filter_by(dag_id=dag_id).one().state)
 
 
 def clear(dag_id: str, task_ids: list[str]) -> list[str]:
@@ -63,10 +85,11 @@ def clear(dag_id: str, task_ids: list[str]) -> list[str]:
 
 def main() -> None:
     """Serve until nobody asks any more."""
-    commands = {"is_known": is_known, "trigger": trigger, "instances": instances, "mark": mark, "clear": clear}
+    commands = [is_known, trigger, instances, mark, clear, set_slots, slots_held, run_state]
+    by_name = {command.__name__: command for command in commands}
     for line in sys.stdin:
         command, arguments = json.loads(line)
-        print(MARK + json.dumps(commands[command](**arguments)), flush=True)
+        print(MARK + json.dumps(by_name[command](**arguments)), flush=True)
 
 
 if __name__ == "__main__":

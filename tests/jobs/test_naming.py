@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_scnet.jobs.naming import JobTag, task_tag
+from airflow_provider_scnet.jobs.naming import JobTag, read_task_tags, task_tag
 
 TAG = JobTag.of(dag_id="flow", run_id="manual__2026-01-01", task_id="group.submit", map_index=-1, generation=2)
 tags = st.builds(
@@ -55,3 +55,27 @@ def test_each_task_of_each_run_of_each_dag_has_its_own() -> None:
 def test_instance_is_the_same_whatever_generation() -> None:
     assert TAG.is_of_same_instance(JobTag(TAG.task, -1, 9))
     assert not TAG.is_of_same_instance(JobTag(TAG.task, 0, 2))
+
+
+@pytest.mark.parametrize(
+    "value", [f"{TAG.task}, abcdefghijkl", f" {TAG.task}\nabcdefghijkl", [TAG.task, "abcdefghijkl"]]
+)
+def test_tags_are_read(value: str | list[str]) -> None:
+    assert read_task_tags(value) == ["abcdefghijkl", "lkjihgfedcba"]
+
+
+@pytest.mark.parametrize("nothing", [None, "", " ", "None", (), []])
+def test_no_tags(nothing: object) -> None:
+    assert read_task_tags(nothing) == []
+
+
+@pytest.mark.parametrize("strange", ["197", "ABCDEFGHIJKL", f"{TAG.task}x", [TAG.task, 5], 5, {TAG.task: 1}])
+def test_what_is_no_tag(strange: object) -> None:
+    with pytest.raises(ValueError, match="job_tags"):
+        read_task_tags(strange)
+
+
+def test_name_is_no_tag() -> None:
+    """It is of one job, and its tag of all jobs of the task: which of them is meant has to be said."""
+    with pytest.raises(ValueError, match=f"In this name it is '{TAG.task}', which stands for all jobs"):
+        read_task_tags(TAG.name("flow"))

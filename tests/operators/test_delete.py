@@ -14,7 +14,9 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow_provider_scnet.exceptions import (
     ScnetError,
     ScnetJobReferenceError,
+    ScnetRequestError,
 )
+from airflow_provider_scnet.jobs.naming import task_tag
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator
 from airflow_provider_scnet.testing import ScnetEmulator
 from tests.conftest import TaskInstance
@@ -73,8 +75,28 @@ def test_broken_reference_stops_before_any_request(scnet_default: ScnetEmulator)
     assert not scnet_default.requests
 
 
+def test_jobs_of_another_run_by_their_tag(scnet_default: ScnetEmulator) -> None:
+    tag = task_tag("flow", "manual__1", "submit")
+    theirs = [scnet_default.add_job(name=f"flow_{tag}_m{index}_g{index}") for index in range(2)]
+    other = scnet_default.add_job(name=f"flow_{task_tag('flow', 'manual__2', 'submit')}_m0_g0")
+    operator = ScnetDeleteJobsOperator(task_id="delete", job_tags=tag, absent_for=0.2, poll_interval=0.1)
+    assert operator.execute({})["deleted"] == [job.ref for job in theirs]
+    assert other.active
+
+
+def test_broken_tag_stops_before_any_request(scnet_default: ScnetEmulator) -> None:
+    with pytest.raises(ScnetRequestError, match="'flow' is no tag"):
+        ScnetDeleteJobsOperator(task_id="delete", job_tags="flow").execute({})
+    assert not scnet_default.requests
+
+
+def test_tags_and_tasks_are_one_too_many() -> None:
+    with pytest.raises(ValueError, match="submitted_by, job_tags: give one"):
+        ScnetDeleteJobsOperator(task_id="delete", submitted_by="submit", job_tags="{{ params.tags }}")
+
+
 def test_template_fields() -> None:
-    assert ScnetDeleteJobsOperator.template_fields == ("jobs", "scnet_conn_id", "scheduler_id", "user")
+    assert ScnetDeleteJobsOperator.template_fields == ("jobs", "job_tags", "scnet_conn_id", "scheduler_id", "user")
 
 
 def test_deletion_that_takes_no_time_is_not_deferred(scnet_default: ScnetEmulator) -> None:

@@ -35,7 +35,7 @@ def test_tasks_in_every_form() -> None:
 
 @pytest.mark.parametrize("nothing", [None, [], ()])
 def test_neither_jobs_nor_tasks(nothing: Any) -> None:
-    with pytest.raises(ValueError, match="jobs, submitted_by: give at least one"):
+    with pytest.raises(ValueError, match="jobs, submitted_by, job_tags: give at least one"):
         delete(nothing)
 
 

@@ -1,0 +1,168 @@
+"""
+A distributed Airflow of which things die: each run ends with the account of the emulator, which knows every job.
+
+Whatever kills a component that others need comes alone; the rest goes together. The order is that of the file: secrets
+come last, when there is something to find them in.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_scnet.jobs.naming import task_tag
+from tests.deployment.distributed.conftest import SLOTS, WORKERS, Distributed
+from tests.deployment.distributed.dags.simulations import MANY, WAITING
+from tests.deployment.distributed.scenarios import TOGETHER
+
+pytestmark = pytest.mark.integration
+GUIDE = Path(__file__).parents[3] / "docs" / "en" / "operations.md"
+AWAY = 40.0
+"""Seconds for which Airflow's API server is away: longer than its clients try."""
+
+
+@pytest.fixture(scope="module")
+def together(airflow: Distributed) -> Iterator[dict[str, Future[None]]]:
+    """Scenarios that do not disturb each other, all at the same time."""
+    with ThreadPoolExecutor(len(TOGETHER)) as threads:
+        yield {scenario.__name__: threads.submit(scenario, airflow) for scenario in TOGETHER}
+
+
+@pytest.mark.parametrize("name", [scenario.__name__ for scenario in TOGETHER])
+def test_what_goes_wrong_while_others_work(together: dict[str, Future[None]], name: str) -> None:
+    together[name].result()
+
+
+def test_worker_is_killed_between_submission_and_xcom(airflow: Distributed) -> None:
+    run = airflow.begin_held("worker_killed")
+    worker = run.worker("submit")
+    airflow.kill(worker)
+    run.held.release()
+    airflow.start(worker)
+    run.wait_for_end()
+    assert run.tries("submit") == 2
+    assert run.states() == {"submit": "success", "delete": "success"}
+    assert run.account.summary == (1, 0)
+
+
+def test_worker_is_drained_during_a_delete(airflow: Distributed) -> None:
+    run = airflow.begin_deleting("worker_drained")
+    worker = run.worker("delete")
+    airflow.ask_to_stop(worker)
+    airflow.wait_for(lambda: "Warm shutdown" in (airflow.home / f"{worker}.log").read_text())
+    assert airflow.is_running(worker)
+    run.held.release()
+    run.wait_for_end()
+    airflow.wait_for(lambda: not airflow.is_running(worker))
+    airflow.kill(worker)
+    airflow.start(worker)
+    assert run.tries("delete") == 1
+    assert run.states() == {"submit": "success", "delete": "success"}
+    assert run.account.summary == (1, 0)
+
+
+def test_api_server_is_away_while_a_submission_ends(airflow: Distributed) -> None:
+    run = airflow.begin_held("api_server_away")
+    airflow.kill("api-server")
+    run.held.release()
+    time.sleep(AWAY)
+    airflow.start("api-server")
+    run.wait_for_end()
+    assert run.states() == {"submit": "success", "delete": "success"}
+    assert run.account.summary == (1, 0)
+
+
+def test_scheduler_and_api_server_are_killed_during_a_delete(airflow: Distributed) -> None:
+    run = airflow.begin_deleting("control_plane_killed")
+    airflow.kill("scheduler")
+    airflow.kill("api-server")
+    run.held.release()
+    time.sleep(AWAY)
+    airflow.start("api-server")
+    airflow.start("scheduler")
+    run.wait_for_end()
+    assert run.states() == {"submit": "success", "delete": "success"}
+    assert run.account.summary == (1, 0)
+
+
+def test_service_is_away_during_submit_wait_and_delete(airflow: Distributed) -> None:
+    waiting = airflow.begin("away_while_waiting")
+    waiting.wait_for_state("wait", "deferred")
+    submitting, deleting = airflow.begin_held("away_while_submitting"), airflow.begin_deleting("away_while_deleting")
+    airflow.scnet.go_away(30)
+    waiting.mark("wait", "success")
+    airflow.scnet.wait_until_it_serves()
+    for run in (waiting, submitting, deleting):
+        run.wait_for_end()
+        assert set(run.states().values()) == {"success"}
+        assert run.account.summary == (1, 0)
+
+
+def test_triggerer_is_killed_while_tasks_wait(airflow: Distributed) -> None:
+    run = airflow.begin_waiting("triggerer_killed")
+    run.wait_for_jobs(WAITING)
+    run.wait_until_waiting()
+    airflow.kill("triggerer")
+    airflow.start("triggerer")
+    airflow.scnet.advance(36000)
+    run.wait_for_end()
+    assert set(run.states().values()) == {"success"}
+    assert [job["state"] for job in run.account.jobs] == ["COMPLETED"] * WAITING
+
+
+def test_two_hundred_simulations_and_one_teardown(airflow: Distributed) -> None:
+    before, began = sum(airflow.scnet.calls.values()), time.monotonic()
+    airflow.scnet.fail("submit", drop=True, effect=True, when="many_", after=50, times=5)
+    run = airflow.begin("many")
+    airflow.wait_for(lambda: len(run.account.jobs) == MANY, patience=400)
+    run.wait_until_waiting()
+    waiting, slots = time.monotonic() - began, airflow.slots_held
+    airflow.scnet.advance(36000)
+    airflow.wait_for(lambda: run.state in ("success", "failed"), patience=400)
+    sent = sum(airflow.scnet.calls.values()) - before
+    print(
+        f"\n{MANY} simulations, {len(WORKERS)} workers of {SLOTS} slots: {waiting:.0f} s until all wait, "
+        f"{time.monotonic() - began:.0f} s until all are torn down; {sent} requests; slots held while waiting: {slots}"
+    )
+    assert set(run.states().values()) == {"success"}
+    assert run.account.summary == (MANY, 0)
+    assert slots == 0
+
+
+def test_what_a_run_has_left_is_deleted_by_its_tag(airflow: Distributed) -> None:
+    """What cannot be saved, and what to do then; the command is that of the guide."""
+    airflow.do("set_slots", pool="closed", slots=0)
+    never, late = airflow.begin("never_torn_down"), airflow.begin("out_of_time")
+    never.wait_for_state("submit", "success")
+    never.wait_for_state("delete", "scheduled")
+    late.wait_for_end()
+    airflow.kill("api-server")
+    airflow.do("set_slots", pool="closed", slots=1)
+    never.wait_for_end()
+    airflow.start("api-server")
+    assert (never.states()["delete"], late.states()["delete"]) == ("failed", "skipped")
+    assert (never.account.summary, late.account.summary) == ((1, 1), (1, 1))
+    tags = [task_tag(run.dag_id, run.run_id, "submit") for run in (never, late)]
+    (command,) = re.findall(r"```bash\nairflow (dags trigger .*)\n```", GUIDE.read_text())
+    airflow.wait_for(lambda: airflow.do("is_known", dag_id="scnet_delete_jobs"))
+    airflow.run(*shlex.split(command.replace("k3m2x4a7pq5t", ", ".join(tags))))
+    airflow.wait_for(lambda: airflow.do("run_state", dag_id="scnet_delete_jobs") == "success", patience=240)
+    assert (never.account.summary, late.account.summary) == ((1, 0), (1, 0))
+
+
+def test_no_secret_in_logs_or_database(airflow: Distributed) -> None:
+    texts = {path: path.read_text(errors="replace") for path in airflow.home.rglob("*") if path.is_file()}
+    texts[Path("dump of the database")] = airflow.services.dump()
+    # The emulator prints the connections to copy.
+    del texts[airflow.home / "emulator.log"]
+    assert len(airflow.scnet.secrets) > 10
+    secrets = airflow.scnet.secrets
+    assert [str(path) for path, text in texts.items() if any(secret in text for secret in secrets)] == []
+    assert json.dumps(list(map(str, texts))).count("attempt=") > MANY
