@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.message import Message
-from threading import RLock
+from threading import Event, RLock
 from urllib.parse import unquote, urlsplit
 
 from airflow_provider_scnet.testing.faults import FaultPlan
@@ -41,11 +41,13 @@ class Reply:
     :param answer: what to send; None closes the connection without an answer.
     :param delay: seconds to wait before.
     :param drip: seconds between one byte and the next; 0 to send all at once.
+    :param gate: to be waited for, after ``delay``; None to go on at once.
     """
 
     answer: Answer | None
     delay: float
     drip: float = 0.0
+    gate: Event | None = None
 
 
 class Dispatcher:
@@ -89,9 +91,11 @@ class Dispatcher:
                 self.signatures.add(signature)
             fault = self.faults.strike(request)
             answer = _run(route, request, argument) if fault is None or fault.works else None
+            gate = fault.gate() if fault is not None and fault.hold else None
         if fault is None:
             return Reply(answer, self._latency())
-        return Reply(None if fault.drop else fault.answer or answer, self._latency() + fault.latency, fault.drip)
+        answer = None if fault.drop else fault.answer or answer
+        return Reply(answer, self._latency() + fault.latency, fault.drip, gate)
 
     def _route(self, door: str, method: str, path: str) -> tuple[Route, str]:
         verbs = []

@@ -14,10 +14,12 @@ from typing import Any, Self
 from airflow_provider_scnet.testing.behaviour import Behaviour
 from airflow_provider_scnet.testing.clock import Clock
 from airflow_provider_scnet.testing.cluster import Cluster
+from airflow_provider_scnet.testing.control import Control
 from airflow_provider_scnet.testing.dispatch import Dispatcher, Route
 from airflow_provider_scnet.testing.elsewhere import Bystander, dead_port
 from airflow_provider_scnet.testing.gateway import Gateway
 from airflow_provider_scnet.testing.job import Job
+from airflow_provider_scnet.testing.outage import Outage
 from airflow_provider_scnet.testing.page import jobs_page
 from airflow_provider_scnet.testing.platform import Account, Platform
 from airflow_provider_scnet.testing.regions import GatewayEntry, Region
@@ -82,6 +84,16 @@ class ScnetEmulator(Behaviour):
         platform = Platform(self.account, self._regions, self._tokens, self.clock, self)
         page = Route("GET", re.compile("/"), "", self._page)
         self._dispatcher.add(region_id, [*platform.routes(), page])
+        self._outage = Outage(lambda: [region.listener for region in self._regions])
+        control = Control(
+            self._regions,
+            self._tokens,
+            self._dispatcher,
+            clock=self.clock,
+            outage=self._outage,
+            secrets=lambda: self.secrets,
+        )
+        self._dispatcher.add(region_id, control.routes())
 
     def __enter__(self) -> Self:
         """Start."""
@@ -99,6 +111,7 @@ class ScnetEmulator(Behaviour):
 
         :raises OSError: the port is in use.
         """
+        self._outage.end()
         try:
             for region in self._regions:
                 region.listener.start()
@@ -109,6 +122,7 @@ class ScnetEmulator(Behaviour):
 
     def stop(self) -> None:
         """Stop serving and close all connections, bystanders too. Jobs, tokens and records stay."""
+        self._outage.end()
         for region in self._regions:
             region.listener.stop()
         self._elsewhere.close()
@@ -313,7 +327,7 @@ class ScnetEmulator(Behaviour):
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """All requests so far, except for the page; may be cleared."""
+        """All requests so far, except for the page and the control interface; may be cleared."""
         return self._dispatcher.requests
 
     @property

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from threading import Event
+from urllib.parse import unquote_plus
 
 from airflow_provider_scnet.testing.wire import HTML_TYPE, Answer, RecordedRequest, envelope
+
+#: The most seconds and requests a fault may wait for; more is a slip of the pen.
+MOST = 1e9
+
+#: Which requests a fault is for: those for which this is true, or whose path, query or body contains this.
+Condition = Callable[[RecordedRequest], bool] | str
 
 
 @dataclass(eq=False)
@@ -19,10 +28,13 @@ class Fault:
     :param latency: seconds to wait before answering.
     :param drip: seconds between one byte of the answer and the next.
     :param effect: do the real work although the answer is replaced.
-    :param when: only for requests for which this is true.
+    :param when: only for requests for which this is true, or that contain this text.
     :param times: how often it strikes; None for ever.
     :param after: how many matching requests pass first.
+    :param hold: hold the answer until :meth:`release`.
     :param hits: how often it has struck.
+    :param number: its number in the plan, from 1.
+    :raises ValueError: a number is out of its range.
     """
 
     call: str
@@ -30,11 +42,22 @@ class Fault:
     drop: bool = False
     latency: float = 0.0
     effect: bool = False
-    when: Callable[[RecordedRequest], bool] | None = None
+    when: Condition | None = None
     times: int | None = 1
     after: int = 0
     drip: float = 0.0
+    hold: bool = False
+    number: int = 0
     hits: int = field(default=0, init=False)
+    _released: bool = field(default=False, init=False)
+    _gates: set[Event] = field(default_factory=set, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("latency", "drip", "after"):
+            if not 0 <= getattr(self, name) <= MOST:
+                raise ValueError(f"{name} must be a number from 0 to {MOST:.0f}, not {getattr(self, name)!r}")
+        if self.times is not None and self.times < 1:
+            raise ValueError(f"times must be 1 or more, or none for ever, not {self.times!r}")
 
     @property
     def works(self) -> bool:
@@ -43,7 +66,36 @@ class Fault:
 
     def matches(self, request: RecordedRequest) -> bool:
         """Tell whether a request is of the kind this fault is for."""
-        return self.call in ("*", request.call) and (self.when is None or bool(self.when(request)))
+        if self.call not in ("*", request.call):
+            return False
+        if isinstance(self.when, str):
+            return any(self.when in text for text in _texts(request))
+        return self.when is None or bool(self.when(request))
+
+    @property
+    def due(self) -> bool:
+        """Whether it would strike the next request that matches."""
+        return not self._released and self.after == 0 and (self.times is None or self.hits < self.times)
+
+    @property
+    def held(self) -> int:
+        """How many requests it holds now; what they asked for is done, unless the fault keeps it from being done."""
+        return sum(not gate.is_set() for gate in list(self._gates))
+
+    def gate(self) -> Event:
+        """Return what a request that was struck has to wait for."""
+        gate = Event()
+        self._gates.add(gate)
+        # After the line above: a release in between has seen the gate, or is seen here.
+        if self._released:
+            gate.set()
+        return gate
+
+    def release(self) -> None:
+        """Let go what is held, now and for good: the fault strikes no more."""
+        self._released = True
+        for gate in list(self._gates):
+            gate.set()
 
 
 class FaultPlan:
@@ -56,6 +108,11 @@ class FaultPlan:
     def __init__(self, calls: Collection[str]) -> None:
         self.calls = {*calls, "*"}
         self._faults: list[Fault] = []
+        self._planned = 0
+
+    def __iter__(self) -> Iterator[Fault]:
+        """Yield the faults that are planned, the oldest first."""
+        return iter(list(self._faults))
 
     def add(
         self,
@@ -75,14 +132,16 @@ class FaultPlan:
         times: int | None = 1,
         after: int = 0,
         effect: bool = False,
-        when: Callable[[RecordedRequest], bool] | None = None,
+        hold: bool = False,
+        when: Condition | None = None,
     ) -> Fault:
         """
         Plan a fault.
 
         A request is struck by the oldest fault that is due; every fault counts every request that matches it.
         With nothing but ``latency`` or ``drip`` the real answer comes, late. The work is done before the waiting, so a
-        client that gives up finds it done.
+        client that gives up finds it done. So it is with ``hold``: the answer waits until :meth:`Fault.release`, or
+        until the fault is forgotten; an emulator that stops closes the connection.
 
         :param call: ``tokens``, ``state``, ``renew``, ``center``, ``user``; ``clusters``, ``list``,
             ``detail``, ``history``, ``delete``, ``submit``; ``unknown`` (paths and verbs that do not exist);
@@ -101,10 +160,14 @@ class FaultPlan:
         :param times: how often; None for ever.
         :param after: let so many matching requests pass first.
         :param effect: do the real work; only the answer is replaced or lost.
-        :param when: only for requests for which this is true.
+        :param hold: hold the answer, or its loss, until the fault is released.
+        :param when: only for requests for which this is true; a text: that contain it, in path, query or body.
+        :raises ValueError: there is no such call, or a value is out of its range.
         """
         if call not in self.calls:
             raise ValueError(f"no call {call!r}, only {sorted(self.calls)}")
+        if not 100 <= status <= 599:
+            raise ValueError(f"status must be a number from 100 to 599, not {status!r}")
         answer: Answer | None = None
         if redirect is not None:
             location = {"Location": redirect, **(headers or {})}
@@ -113,13 +176,27 @@ class FaultPlan:
             answer = envelope(code, msg, data, status, headers)
         elif body is not None or status != 200:
             answer = Answer((body or "").encode(), status, content_type or HTML_TYPE, headers or {})
-        fault = Fault(call, answer, drop, latency, effect, when, times, after, drip)
+        if answer is not None:
+            _check_fields({"Content-Type": answer.content_type, **answer.headers})
+        number = self._planned + 1
+        fault = Fault(call, answer, drop, latency, effect, when, times, after, drip, hold, number)
+        self._planned = number
         self._faults.append(fault)
         return fault
 
+    def forget(self, fault: Fault) -> None:
+        """
+        Forget a fault, and let go what it holds.
+
+        :param fault: one that is planned.
+        """
+        self._faults.remove(fault)
+        fault.release()
+
     def clear(self) -> None:
-        """Forget all faults."""
-        self._faults.clear()
+        """Forget all faults, and let go what they hold."""
+        for fault in self:
+            self.forget(fault)
 
     def strike(self, request: RecordedRequest) -> Fault | None:
         """
@@ -133,8 +210,25 @@ class FaultPlan:
                 continue
             if fault.after > 0:
                 fault.after -= 1
-            elif struck is None and (fault.times is None or fault.hits < fault.times):
+            elif struck is None and fault.due:
                 struck = fault
         if struck:
             struck.hits += 1
         return struck
+
+
+def _check_fields(fields: Mapping[str, str]) -> None:
+    for name, value in fields.items():
+        field_line = f"{name}: {value}"
+        if not field_line.isascii() or not field_line.isprintable():
+            raise ValueError(f"header field {field_line!r} must be printable ASCII")
+
+
+def _texts(request: RecordedRequest) -> list[str]:
+    """Return all that a request says, as sent and as meant."""
+    query = "&".join(f"{name}={value}" for name, value in request.query.items())
+    texts = [f"{request.path}?{query}" if query else request.path, request.body, unquote_plus(request.body)]
+    try:
+        return [*texts, json.dumps(json.loads(request.body), ensure_ascii=False)]
+    except (ValueError, RecursionError):
+        return texts

@@ -39,18 +39,33 @@ class HttpServer(ThreadingHTTPServer):
         self.respond = respond
         self.stopping = Event()
         self._connections: set[socket.socket] = set()
+        self._gates: set[Event] = set()
         self._thread = Thread(target=self.serve_forever, args=(0.01,), name="scnet-emulator", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop listening and close all connections, also idle ones."""
+        """Stop listening and close all connections, also those that are idle or held."""
         self.stopping.set()
+        for gate in list(self._gates):
+            gate.set()
         self.shutdown()
         self._thread.join()
         self.server_close()
         for connection in list(self._connections):
             with suppress(OSError):  # the client may have been faster
                 connection.shutdown(socket.SHUT_RDWR)
+
+    def hold(self, gate: Event) -> None:
+        """
+        Wait until a gate opens, or the server stops and opens it.
+
+        :param gate: set once it is open.
+        """
+        self._gates.add(gate)
+        # After the line above: a server that stops in between has seen the gate, or is seen to stop.
+        if not self.stopping.is_set():
+            gate.wait()
+        self._gates.discard(gate)
 
     def server_bind(self) -> None:
         """Bind, without HTTPServer's look-up of the host name, which can take seconds."""
@@ -93,6 +108,7 @@ class Listener:
         self.server: HttpServer | None = None
         self._respond = respond
         self._port = port
+        self._reserved: socket.socket | None = None
 
     def start(self) -> None:
         """
@@ -101,6 +117,7 @@ class Listener:
         :raises OSError: the port is in use.
         """
         if self.server is None:
+            self._free()
             self.server = HttpServer(self._port, self._respond)
             self._port = self.server.server_port
 
@@ -109,6 +126,19 @@ class Listener:
         if self.server is not None:
             self.server.stop()
             self.server = None
+        self._free()
+
+    def pause(self) -> None:
+        """Stop serving, but let nobody else have the port until the next start or stop."""
+        self.stop()
+        self._reserved = socket.socket()
+        self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closed connections linger
+        self._reserved.bind((HOST, self._port))
+
+    def _free(self) -> None:
+        if self._reserved is not None:
+            self._reserved.close()
+            self._reserved = None
 
     @property
     def url(self) -> str:
@@ -127,10 +157,14 @@ class _Handler(BaseHTTPRequestHandler):
         reply = self.server.respond(self.command, self.path, self.headers, self._body())
         if reply.delay > 0:
             self.server.stopping.wait(reply.delay)
+        if reply.gate is not None:
+            self.server.hold(reply.gate)
         if reply.answer is None or self.server.stopping.is_set():
             self.close_connection = True
             return
         self._send(reply.answer, reply.drip)
+        if reply.answer.then is not None:
+            reply.answer.then()
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve
 

@@ -77,6 +77,10 @@ class TokenOffice:
         """Make a token invalid from now on."""
         self._revoked.add(token)
 
+    def revoke_everything(self) -> None:
+        """Make all tokens invalid that there are."""
+        self._key = secrets.token_bytes(32)  # with which none of them is signed
+
     def revoke_all(self, holder: str) -> None:
         """
         Make all tokens invalid that have been issued for a region so far.

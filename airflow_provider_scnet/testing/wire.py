@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from email.message import Message
@@ -58,12 +58,14 @@ class Answer:
 
     :param content_type: value of ``Content-Type``.
     :param headers: further header fields.
+    :param then: what to do once it has been sent.
     """
 
     body: bytes
     status: int = 200
     content_type: str = JSON_TYPE
     headers: Mapping[str, str] = field(default_factory=dict)
+    then: Callable[[], None] | None = None
 
 
 class ApiError(Exception):

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from time import sleep
 from typing import Any
 
 import pytest
@@ -31,6 +33,25 @@ def call(scnet: ScnetEmulator) -> Iterator[Callable[..., Any]]:
             return response.json()
 
         yield send
+
+
+@pytest.fixture
+def begin() -> Iterator[Callable[..., Future[Any]]]:
+    """Call something that takes its time in a thread of its own."""
+    pool = ThreadPoolExecutor(32)
+    yield pool.submit
+    pool.shutdown(wait=False)  # a test that fails may leave requests that are held
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], object]], None]:
+    """Wait until a condition is true."""
+
+    def wait(condition: Callable[[], object]) -> None:
+        while not condition():
+            sleep(0.005)
+
+    return wait
 
 
 @pytest.fixture

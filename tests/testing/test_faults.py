@@ -5,7 +5,7 @@ from time import monotonic
 import pytest
 import requests
 
-from airflow_provider_scnet.testing import ScnetEmulator
+from airflow_provider_scnet.testing import Fault, ScnetEmulator
 
 
 @pytest.fixture
@@ -105,3 +105,60 @@ def test_each_fault_counts_every_matching_request(scnet, get):
 def test_a_call_that_does_not_exist(scnet):
     with pytest.raises(ValueError, match=r"no call 'deletes', only .*'delete'"):
         scnet.fail("deletes")
+
+
+def test_an_answer_that_is_held(scnet, delete, begin, until):
+    job = scnet.add_job()
+    fault = scnet.fail("delete", hold=True)
+    answer = begin(delete, job.ref)
+    until(lambda: fault.held)
+    assert (fault.held, fault.hits, job.state) == (1, 1, "CANCELLED")
+    fault.release()
+    assert answer.result(10)["code"] == "0"
+    assert fault.held == 0
+
+
+def test_a_wrong_answer_that_is_held_does_the_work_only_if_told_to(scnet, delete, begin, until):
+    jobs = [scnet.add_job(), scnet.add_job()]
+    faults = [scnet.fail("delete", hold=True, code="10013", effect=effect) for effect in (False, True)]
+    answers = []
+    for job, fault in zip(jobs, faults, strict=True):
+        answers.append(begin(delete, job.ref))
+        until(lambda fault=fault: fault.held)
+    assert [job.state for job in jobs] == ["RUNNING", "CANCELLED"]
+    scnet.clear_faults()
+    assert [answer.result(10)["code"] for answer in answers] == ["10013", "10013"]
+
+
+def test_an_answer_that_is_held_and_then_lost(scnet, delete, begin, until):
+    fault = scnet.fail("delete", hold=True, drop=True, effect=True)
+    job = scnet.add_job()
+    answer = begin(delete, job.ref)
+    until(lambda: fault.held)
+    fault.release()
+    with pytest.raises(requests.ConnectionError):
+        answer.result(10)
+    assert job.state == "CANCELLED"
+
+
+def test_many_are_held_and_let_go_at_once(scnet, get, begin, until):
+    fault = scnet.fail("clusters", hold=True, times=None)
+    answers = [begin(get) for _ in range(20)]
+    until(lambda: fault.held == 20)
+    fault.release()
+    assert [answer.result(10).json()["code"] for answer in answers] == ["0"] * 20
+
+
+def test_a_released_fault_strikes_no_more(scnet, get):
+    held, other = scnet.fail("clusters", hold=True, times=None), scnet.fail("clusters", code="7", times=None)
+    for fault, code in ((held, "7"), (other, "0")):
+        fault.release()
+        assert get().json()["code"] == code
+    assert (held.hits, other.hits) == (0, 1)
+
+
+def test_a_release_between_the_strike_and_the_wait():
+    fault = Fault("*", hold=True)
+    fault.release()
+    assert fault.gate().is_set()
+    assert fault.held == 0

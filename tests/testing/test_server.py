@@ -82,6 +82,24 @@ def test_stopping_does_not_wait_for_slow_answers(scnet):
         assert connection.recv(1) == b""
 
 
+def test_stopping_does_not_wait_for_held_answers(scnet, until):
+    fault = scnet.fail("*", hold=True)
+    port = urlsplit(scnet.url).port
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"GET /nosuch HTTP/1.1\r\n\r\n")
+        until(lambda: fault.held)
+        scnet.stop()
+        assert connection.recv(1) == b""
+    assert fault.held == 0
+
+
+def test_nothing_is_held_by_a_server_that_stops(scnet):
+    server = scnet._front.server
+    scnet.stop()
+    server.hold(Event())
+    assert not server._gates
+
+
 def test_stopping_cuts_off_an_answer_that_drips(scnet):
     scnet.fail("*", drip=3600)
     port = urlsplit(scnet.url).port
