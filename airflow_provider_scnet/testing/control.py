@@ -76,6 +76,7 @@ class Control:
             ("POST", "faults"): self._plan,
             ("DELETE", "faults"): self._forget_all,
             ("DELETE", "faults/([^/]+)"): self._forget,
+            ("POST", "jobs"): self._become,
             ("POST", "clock"): self._advance,
             ("POST", "outage"): self._go_away,
             ("DELETE", "tokens"): self._revoke,
@@ -113,6 +114,14 @@ class Control:
         forgotten = [fault.number for fault in self._faults]
         self._faults.clear()
         return _json({"forgotten": forgotten})
+
+    def _become(self, request: RecordedRequest, argument: str) -> Answer:
+        wanted = _members(request, {"state": str, "name": str}, "state")
+        jobs = [job for region in self._regions for job in region.jobs if job.active]
+        changed = [job for job in jobs if wanted.get("name", "") in job.name]
+        for job in changed:
+            job.become(wanted["state"])
+        return _json({"jobs": [job.ref for job in changed]})
 
     def _advance(self, request: RecordedRequest, argument: str) -> Answer:
         self._clock.advance(_seconds(request, "advance"))

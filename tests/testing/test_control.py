@@ -67,6 +67,15 @@ def test_secrets(scnet, control):
     assert control("GET", "/secrets") == (200, sorted(["ak-example-0001", "seen", "sk-example-0001", token]))
 
 
+def test_jobs_become_something_else(scnet, control):
+    ended = scnet.add_job("COMPLETED", name="flow_0")
+    flow, other = scnet.add_job(name="flow_1"), scnet.add_job(name="other")
+    assert control("POST", "/jobs", {"name": "flow_", "state": "FAILED"}) == (200, {"jobs": [flow.ref]})
+    assert [job.state for job in (ended, flow, other)] == ["COMPLETED", "FAILED", "RUNNING"]
+    assert control("POST", "/jobs", {"state": "COMPLETED"}) == (200, {"jobs": [other.ref]})
+    assert control("POST", "/jobs", {"name": "flow_"})[0] == 400
+
+
 def test_a_submission_is_held_until_it_is_released(scnet, control, held, begin, call):
     status, planned = control("POST", "/faults", {"call": "submit", "hold": True, "when": "/BASE/job"})
     assert (status, planned) == (200, {"id": 1})

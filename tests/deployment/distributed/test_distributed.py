@@ -111,7 +111,7 @@ def test_triggerer_is_killed_while_tasks_wait(airflow: Distributed) -> None:
     run.wait_until_waiting()
     airflow.kill("triggerer")
     airflow.start("triggerer")
-    airflow.scnet.advance(36000)
+    airflow.scnet.end_jobs(run.dag_id)
     run.wait_for_end()
     assert set(run.states().values()) == {"success"}
     assert [job["state"] for job in run.account.jobs] == ["COMPLETED"] * WAITING
@@ -124,7 +124,7 @@ def test_two_hundred_simulations_and_one_teardown(airflow: Distributed) -> None:
     airflow.wait_for(lambda: len(run.account.jobs) == MANY, patience=400)
     run.wait_until_waiting()
     waiting, slots = time.monotonic() - began, airflow.slots_held
-    airflow.scnet.advance(36000)
+    airflow.scnet.end_jobs(run.dag_id)
     airflow.wait_for(lambda: run.state in ("success", "failed"), patience=400)
     sent = sum(airflow.scnet.calls.values()) - before
     print(
