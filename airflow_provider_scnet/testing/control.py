@@ -17,6 +17,7 @@ from airflow_provider_scnet.testing.outage import Outage
 from airflow_provider_scnet.testing.regions import Region
 from airflow_provider_scnet.testing.tokens import TokenOffice
 from airflow_provider_scnet.testing.wire import Answer, RecordedRequest
+from airflow_provider_scnet.testing.words import SHORT_WORDS
 
 #: The most seconds the clock is moved by at once, or an outage lasts; more is a slip of the pen.
 MOST_SECONDS = 1e9
@@ -117,6 +118,8 @@ class Control:
 
     def _become(self, request: RecordedRequest, argument: str) -> Answer:
         wanted = _members(request, {"state": str, "name": str}, "state")
+        if wanted["state"] not in SHORT_WORDS:
+            raise ValueError(f"no state {wanted['state']!r}, only {sorted(SHORT_WORDS)}")
         jobs = [job for region in self._regions for job in region.jobs if job.active]
         changed = [job for job in jobs if wanted.get("name", "") in job.name]
         for job in changed:

@@ -74,6 +74,7 @@ def test_jobs_become_something_else(scnet, control):
     assert [job.state for job in (ended, flow, other)] == ["COMPLETED", "FAILED", "RUNNING"]
     assert control("POST", "/jobs", {"state": "COMPLETED"}) == (200, {"jobs": [other.ref]})
     assert control("POST", "/jobs", {"name": "flow_"})[0] == 400
+    assert "no state 'FINISHED'" in control("POST", "/jobs", {"state": "FINISHED"})[1]["error"]
 
 
 def test_a_submission_is_held_until_it_is_released(scnet, control, held, begin, call):

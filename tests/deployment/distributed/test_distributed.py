@@ -19,7 +19,7 @@ import pytest
 
 from airflow_provider_scnet.jobs.naming import task_tag
 from tests.deployment.distributed.conftest import SLOTS, WORKERS, Distributed
-from tests.deployment.distributed.dags.simulations import MANY, WAITING
+from tests.deployment.distributed.dags.many import MANY
 from tests.deployment.distributed.scenarios import TOGETHER
 
 pytestmark = pytest.mark.integration
@@ -107,32 +107,32 @@ def test_service_is_away_during_submit_wait_and_delete(airflow: Distributed) -> 
 
 def test_triggerer_is_killed_while_tasks_wait(airflow: Distributed) -> None:
     run = airflow.begin_waiting("triggerer_killed")
-    run.wait_for_jobs(WAITING)
+    run.wait_for_jobs(MANY[run.dag_id])
     run.wait_until_waiting()
     airflow.kill("triggerer")
     airflow.start("triggerer")
     airflow.scnet.end_jobs(run.dag_id)
     run.wait_for_end()
     assert set(run.states().values()) == {"success"}
-    assert [job["state"] for job in run.account.jobs] == ["COMPLETED"] * WAITING
+    assert [job["state"] for job in run.account.jobs] == ["COMPLETED"] * MANY[run.dag_id]
 
 
 def test_two_hundred_simulations_and_one_teardown(airflow: Distributed) -> None:
     before, began = sum(airflow.scnet.calls.values()), time.monotonic()
     airflow.scnet.fail("submit", drop=True, effect=True, when="many_", after=50, times=5)
     run = airflow.begin("many")
-    airflow.wait_for(lambda: len(run.account.jobs) == MANY, patience=400)
+    run.wait_for_jobs(MANY[run.dag_id])
     run.wait_until_waiting()
     waiting, slots = time.monotonic() - began, airflow.slots_held
     airflow.scnet.end_jobs(run.dag_id)
     airflow.wait_for(lambda: run.state in ("success", "failed"), patience=400)
     sent = sum(airflow.scnet.calls.values()) - before
     print(
-        f"\n{MANY} simulations, {len(WORKERS)} workers of {SLOTS} slots: {waiting:.0f} s until all wait, "
+        f"\n{MANY[run.dag_id]} simulations, {len(WORKERS)} workers of {SLOTS} slots: {waiting:.0f} s until all wait, "
         f"{time.monotonic() - began:.0f} s until all are torn down; {sent} requests; slots held while waiting: {slots}"
     )
     assert set(run.states().values()) == {"success"}
-    assert run.account.summary == (MANY, 0)
+    assert run.account.summary == (MANY[run.dag_id], 0)
     assert slots == 0
 
 
@@ -165,4 +165,4 @@ def test_no_secret_in_logs_or_database(airflow: Distributed) -> None:
     assert len(airflow.scnet.secrets) > 10
     secrets = airflow.scnet.secrets
     assert [str(path) for path, text in texts.items() if any(secret in text for secret in secrets)] == []
-    assert json.dumps(list(map(str, texts))).count("attempt=") > MANY
+    assert json.dumps(list(map(str, texts))).count("attempt=") > sum(MANY.values())

@@ -16,8 +16,6 @@ JOB = {"job_queue": "debug", "work_dir": "/public/home/acexample01", "walltime":
 LONG = "sleep 36000"
 MEANWHILE = timedelta(seconds=5)
 """Between two tries."""
-MANY = 200
-WAITING = 50
 
 
 def dag(dag_id: str, **options: Any) -> DAG:
@@ -77,31 +75,6 @@ with dag("work_cleared"):
 for dag_id in ("deferred_failed", "deferred_success", "deferred_cleared"):
     with dag(dag_id):
         submit_job(wait=True, deferrable=True, poll_interval=1, retries=0)
-
-with dag("triggerer_killed", max_active_tasks=16):
-    ScnetSubmitJobOperator.partial(
-        task_id="submit",
-        job_name="triggerer_killed",
-        wait=True,
-        deferrable=True,
-        poll_interval=2,
-        retries=3,
-        retry_delay=MEANWHILE,
-        **JOB,
-    ).expand(command=[LONG] * WAITING)
-
-with dag("many", max_active_tasks=16):
-    submit = ScnetSubmitJobOperator.partial(
-        task_id="submit",
-        job_name="many",
-        wait=True,
-        deferrable=True,
-        poll_interval=5,
-        retries=3,
-        retry_delay=MEANWHILE,
-        **JOB,
-    ).expand(command=[LONG] * MANY)
-    delete_jobs(submit).as_teardown(setups=submit)
 
 with dag("never_torn_down"):
     submit = submit_job()
