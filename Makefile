@@ -25,7 +25,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SECONDARY:
-.PHONY: help test test-ui matrix soak lint format demo bench build check-wheel constraints clean FORCE
+.PHONY: help test test-ui test-interop matrix soak lint format demo bench build check-wheel constraints clean FORCE
 
 # Neither settings nor connections of the user's own Airflow may reach the runs.
 unexport $(filter AIRFLOW_%,$(.VARIABLES))
@@ -54,6 +54,10 @@ test-%: .venv/airflow-%/.installed
 test-ui: $(INSTALLED) ## fill in the connection form in a browser
 	@echo "=== connection form of Airflow $(NEWEST) in a browser"
 	@CI=true $(PY) -m pytest tests/ui $(ARGS)
+
+test-interop: $(INSTALLED) .venv/interop/.installed ## drive the emulator with another client, scnet-cli
+	@echo "=== scnet-cli against the emulator"
+	@CI=true $(PY) -m pytest tests/interop $(ARGS)
 
 matrix: ## run the tests on every Airflow of VERSIONS, AT_ONCE of them side by side
 	@mkdir -p .airflow; rm -f .airflow/matrix-*; \
@@ -105,7 +109,7 @@ check-wheel: build ## install the wheel into an empty environment and ask Airflo
 	@.venv/wheel/bin/python -m pip install -q -c constraints/airflow-$(NEWEST).txt "apache-airflow==$(NEWEST)" dist/*.whl
 	@cd .airflow/wheel; AIRFLOW_HOME="$$PWD" ../../.venv/wheel/bin/airflow providers get airflow-provider-scnet
 
-constraints: $(VERSIONS:%=constraints-%) ## resolve the files in constraints/ anew (Python 3.11); then run the matrix
+constraints: $(VERSIONS:%=constraints-%) constraints-interop ## resolve the files in constraints/ anew (Python 3.11); then run the matrix
 
 constraints-%:
 	@echo "=== resolving Airflow $*"
@@ -117,6 +121,15 @@ constraints-%:
 	@{ echo "# Newest versions that work together with Airflow $*; resolved by 'make constraints' on Python 3.11."; \
 	   echo "# Do not edit: packages that have to be held back, and why, are named in the Makefile."; \
 	   .venv/resolve/bin/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+=='; } > constraints/airflow-$*.txt
+	@rm -rf .venv/resolve
+
+constraints-interop:
+	@echo "=== resolving scnet-cli"
+	@rm -rf .venv/resolve; $(PYTHON) -m venv .venv/resolve
+	@.venv/resolve/bin/python -m pip install -q "pip==$(PIP_VERSION)"
+	@.venv/resolve/bin/python -m pip install -q scnet-cli
+	@{ echo "# scnet-cli, which tests/interop drives, and what it needs; resolved by 'make constraints'."; \
+	   .venv/resolve/bin/python -m pip freeze | grep -E '^[A-Za-z0-9._-]+=='; } > constraints/interop.txt
 	@rm -rf .venv/resolve
 
 clean: ## remove environments, Airflow state, builds and caches
@@ -145,4 +158,12 @@ FORCE:
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install -q "pip==$(PIP_VERSION)"
 	@$(@D)/bin/python -m pip install -q -c constraints/airflow-$*.txt "apache-airflow==$*" -e . $(call groups,$*)
+	@touch $@
+
+# Somebody else's client, which declares no licence: installed to be run, never copied from.
+.venv/interop/.installed: constraints/interop.txt
+	@echo "=== environment for scnet-cli"
+	@rm -rf $(@D); $(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install -q "pip==$(PIP_VERSION)"
+	@$(@D)/bin/python -m pip install -q -c constraints/interop.txt scnet-cli
 	@touch $@
