@@ -8,12 +8,30 @@ from collections.abc import Iterable
 from airflow_provider_scnet.testing.records import Record
 
 QUEUE_FIGURES = (
-    *("queNodes", "queFreeNodes", "queNcpus", "queFreeNcpus", "queMaxNcpus", "queMaxPPN", "queMaxNodect"),
-    *("queMinNodect", "queMaxWalltime", "queMaxNgpus", "queMaxGpuPN", "queMaxDcuPN", "queChargeRate"),
+    "queNodes",
+    "queFreeNodes",
+    "queNcpus",
+    "queFreeNcpus",
+    "queMaxNcpus",
+    "queMaxPPN",
+    "queMaxNodect",
+    "queMinNodect",
+    "queMaxWalltime",
+    "queMaxNgpus",
+    "queMaxGpuPN",
+    "queMaxDcuPN",
+    "queChargeRate",
 )
 USER_LIMITS = (
-    *("userMaxCpu", "userMaxGpu", "userMaxDcu", "userMaxMlu", "userMaxMem", "userMaxNode"),
-    *("userMaxSubmitJob", "userMaxRunJob", "maxWallTime"),
+    "userMaxCpu",
+    "userMaxGpu",
+    "userMaxDcu",
+    "userMaxMlu",
+    "userMaxMem",
+    "userMaxNode",
+    "userMaxSubmitJob",
+    "userMaxRunJob",
+    "maxWallTime",
 )
 #: Names as seen on the wire; the documentation has Chinese ones.
 BUCKETS = {

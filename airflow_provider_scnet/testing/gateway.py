@@ -69,9 +69,9 @@ class Gateway:
             ("DELETE", "/jobs", "delete", self._delete_jobs),
             ("POST", "/apptemplates/BASIC/BASE/job", "submit", self._submit),
             ("POST", "/file/content", "content", self._show_file),
-            ("GET", "/queuenames/users/([^/]+)", "queues", self._list_queues),
-            ("GET", "/userquotas/queues", "queue_quota", self._of_scheduler(lambda: None)),
-            ("GET", "/userquotas/userlimit", "user_limits", self._of_scheduler(user_limits)),
+            ("GET", "/queuenames/users/([^/]+)", "queues", self._of_scheduler(self._list_queues)),
+            ("GET", "/userquotas/queues", "queue_quota", self._of_scheduler(self._unrecorded)),
+            ("GET", "/userquotas/userlimit", "user_limits", self._of_scheduler(lambda call: user_limits())),
             ("GET", "/view/jobs/state", "job_counts", self._count_jobs),
             ("GET", "/view/queue/jobs", "queue_jobs", self._unrecorded),
             ("GET", "/view/cpucore/state", "core_use", self._unrecorded),
@@ -244,21 +244,17 @@ class Gateway:
                     return text
         return ""
 
-    def _list_queues(self, call: Call) -> object:
-        self._own(call)
-        self._of_query(call)
-        return [queue_record(name) for name in sorted(self._behaviour.queues)]
-
-    def _of_scheduler(self, work: Callable[[], object]) -> Callable[[Call], object]:
+    def _of_scheduler(self, work: Callable[[Call], object]) -> Callable[[Call], object]:
         def handle(call: Call) -> object:
-            self._of_query(call)
-            return work()
+            require(call.request.query, ["strJobManagerID"])
+            self._scheduler(call.request.query["strJobManagerID"])
+            return work(call)
 
         return handle
 
-    def _of_query(self, call: Call) -> str:
-        require(call.request.query, ["strJobManagerID"])
-        return self._scheduler(call.request.query["strJobManagerID"])
+    def _list_queues(self, call: Call) -> object:
+        self._own(call)
+        return [queue_record(name) for name in sorted(self._behaviour.queues)]
 
     def _count_jobs(self, call: Call) -> object:
         require(call.request.query, ["userName"])

@@ -92,6 +92,7 @@ class Overview:
                     yield record
 
     def _live(self, region: Region, wanted: Wanted) -> Iterator[tuple[Job, Record]]:
+        # What startTime and endTime mean here is not recorded.
         view = View(region.cluster, self._behaviour)
         for scheduler_id in region.cluster.schedulers:
             for job in view.jobs(scheduler_id):
