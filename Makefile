@@ -26,7 +26,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .SECONDARY:
-.PHONY: help test test-ui test-deployment matrix soak lint format demo bench build check-wheel constraints clean FORCE
+.PHONY: help test test-ui test-interop test-deployment matrix soak lint format demo bench build check-wheel constraints clean FORCE
 
 # Neither settings nor connections of the user's own Airflow may reach the runs.
 unexport $(filter AIRFLOW_%,$(.VARIABLES))
@@ -60,6 +60,10 @@ test-ui: $(INSTALLED) ## fill in the connection form in a browser
 test-deployment: .venv/deployment-$(DEPLOYED)/.installed ## break a distributed Airflow (Celery, PostgreSQL, Redis)
 	@echo "=== distributed Airflow $(DEPLOYED)"
 	@PATH="$(CURDIR)/$(<D)/bin:$$PATH" python -m pytest tests/deployment/distributed -s $(ARGS)
+
+test-interop: $(INSTALLED) .venv/interop/.installed ## drive the emulator with another client, scnet-cli
+	@echo "=== scnet-cli against the emulator"
+	@CI=true $(PY) -m pytest tests/interop $(ARGS)
 
 matrix: ## run the tests on every Airflow of VERSIONS, AT_ONCE of them side by side
 	@mkdir -p .airflow; rm -f .airflow/matrix-*; \
@@ -111,7 +115,7 @@ check-wheel: build ## install the wheel into an empty environment and ask Airflo
 	@.venv/wheel/bin/python -m pip install -q -c constraints/airflow-$(NEWEST).txt "apache-airflow==$(NEWEST)" dist/*.whl
 	@cd .airflow/wheel; AIRFLOW_HOME="$$PWD" ../../.venv/wheel/bin/airflow providers get airflow-provider-scnet
 
-constraints: $(VERSIONS:%=constraints-%) ## resolve the files in constraints/ anew (Python 3.11); then run the matrix
+constraints: $(VERSIONS:%=constraints-%) constraints-interop ## resolve the files in constraints/ anew (Python 3.11); then run the matrix
 
 constraints-%:
 	@echo "=== resolving Airflow $*"
@@ -134,6 +138,15 @@ constraints-deployment-%: constraints/airflow-%.txt
 	   echo "# Do not edit: what is in constraints/airflow-$*.txt, too, is as it is there."; \
 	   .venv/resolve/bin/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+=='; } \
 	   > constraints/deployment-$*.txt
+	@rm -rf .venv/resolve
+
+constraints-interop:
+	@echo "=== resolving scnet-cli"
+	@rm -rf .venv/resolve; $(PYTHON) -m venv .venv/resolve
+	@.venv/resolve/bin/python -m pip install -q "pip==$(PIP_VERSION)"
+	@.venv/resolve/bin/python -m pip install -q scnet-cli
+	@{ echo "# scnet-cli, which tests/interop drives, and what it needs; resolved by 'make constraints'."; \
+	   .venv/resolve/bin/python -m pip freeze | grep -E '^[A-Za-z0-9._-]+=='; } > constraints/interop.txt
 	@rm -rf .venv/resolve
 
 clean: ## remove environments, Airflow state, builds and caches
@@ -170,4 +183,12 @@ FORCE:
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install -q "pip==$(PIP_VERSION)"
 	@$(@D)/bin/python -m pip install -q -c constraints/deployment-$*.txt $(call deployed,$*)
+	@touch $@
+
+# Somebody else's client, which declares no licence: installed to be run, never copied from.
+.venv/interop/.installed: constraints/interop.txt
+	@echo "=== environment for scnet-cli"
+	@rm -rf $(@D); $(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install -q "pip==$(PIP_VERSION)"
+	@$(@D)/bin/python -m pip install -q -c constraints/interop.txt scnet-cli
 	@touch $@

@@ -14,5 +14,7 @@ def test_each_module_has_its_tests_and_each_test_its_module() -> None:
     modules = {path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py") if path.name != "__init__.py"}
     expected = {module.with_name(f"test_{module.stem.strip('_')}.py") for module in modules}
     tests = {path.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")}
-    of_modules = {test for test in tests if test.parts[0] not in ("deployment", "integration", "simulation", "ui")}
+    of_modules = {
+        test for test in tests if test.parts[0] not in ("deployment", "integration", "interop", "simulation", "ui")
+    }
     assert {test for test in of_modules if test.name not in OF_THE_REPOSITORY} == expected

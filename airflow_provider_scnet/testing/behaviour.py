@@ -19,6 +19,11 @@ class Behaviour:
     :param latency: seconds before each answer.
     :param cancel_delay: seconds in COMPLETING before a deleted job is CANCELLED.
     :param queues: queues that accept jobs.
+    :param takes_script_files: jobs may be submitted by script file (``GAP_SUBMIT_TYPE`` ``sched``).
+    :param scripts: path -> text of script files that lie on the cluster; any other is empty.
+    :param takes_extra_members: members of ``mapAppJobInfo`` that do not begin with ``GAP_`` need not be text.
+    :param name_filter: the filter for names finds them ``exact``, or by a part of them (``fuzzy``).
+    :param delete_by_query: the parameters of a delete may stand in the query string, in place of the body.
     :param refusal: ``whole``: a refused job makes its whole batch fail; ``partial``: only itself.
     :param page_cap: the most records one answer holds, whatever ``limit`` asks for.
     :param total_lie: real total -> reported total; None leaves it out.
@@ -27,6 +32,7 @@ class Behaviour:
     :param null_empty_lists: an empty list is answered with data null.
     :param clock_skew: seconds by which the ``timestamp`` of the token call may be off, either way.
     :param platform_entry: where the platform's entry stands among the tokens; None leaves it out.
+    :param platform_user: ``computeUser`` of the platform's tokens; None for the login name.
     :param renewal_shape: ``data`` of a renewal: the token itself, or an object or list around it.
     :param new_tokens_revoke: a token call or renewal revokes the older tokens of the same region.
     :param stopped_code: what gateways answer to the tokens that a stopped region issued before.
@@ -44,12 +50,17 @@ class Behaviour:
         BOOT_FAIL, LAUNCH_FAILED, REVOKED or RECONFIG_FAIL; None for never.
     :param history_lag: seconds until the history lists a job that has ended.
     :param has_history: False: the history is always empty.
-    :param first_page: number of the first page of a log; nobody tells whether it is 1 or 0.
+    :param first_page: number of the first page of a log or of a list of all regions; nobody tells whether it is 1 or 0.
     """
 
     latency: float = 0.0
     cancel_delay: float = 0.0
     queues: set[str] = field(default_factory=lambda: {"debug", "normal"})
+    takes_script_files: bool = True
+    scripts: dict[str, str] = field(default_factory=dict)
+    takes_extra_members: bool = True
+    name_filter: Literal["exact", "fuzzy"] = "exact"
+    delete_by_query: bool = False
     refusal: Literal["whole", "partial"] = "whole"
     page_cap: int | None = None
     total_lie: Callable[[int], int | None] | None = None
@@ -58,6 +69,7 @@ class Behaviour:
     null_empty_lists: bool = False
     clock_skew: float = 300.0
     platform_entry: Literal["first", "middle", "last"] | None = "last"
+    platform_user: str | None = None
     renewal_shape: Literal["text", "object", "list"] = "text"
     new_tokens_revoke: bool = False
     # Nobody reports what they answer; "frozen" is the only one of the documented codes with that meaning.
@@ -76,3 +88,14 @@ class Behaviour:
     history_lag: float = 0.0
     has_history: bool = True
     first_page: Literal[0, 1] = 1
+
+
+def finds_name(behaviour: Behaviour, wanted: str | None, name: str) -> bool:
+    """
+    Tell whether a filter lets a name through.
+
+    :param behaviour: says how it filters.
+    :param wanted: value of the filter; None or empty for all names.
+    :param name: the name of a job.
+    """
+    return not wanted or (wanted in name if behaviour.name_filter == "fuzzy" else wanted == name)

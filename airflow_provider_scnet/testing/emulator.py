@@ -20,6 +20,7 @@ from airflow_provider_scnet.testing.elsewhere import Bystander, dead_port
 from airflow_provider_scnet.testing.gateway import Gateway
 from airflow_provider_scnet.testing.job import Job
 from airflow_provider_scnet.testing.outage import Outage
+from airflow_provider_scnet.testing.overview import Overview
 from airflow_provider_scnet.testing.page import jobs_page
 from airflow_provider_scnet.testing.platform import Account, Platform
 from airflow_provider_scnet.testing.regions import GatewayEntry, Region
@@ -82,8 +83,8 @@ class ScnetEmulator(Behaviour):
         self._front = Listener(partial(self._dispatcher.reply, region_id), port)
         self._open_region(region_id, region_name, user, schedulers, self._front)
         platform = Platform(self.account, self._regions, self._tokens, self.clock, self)
+        overview = Overview(self._regions, self._tokens, self)
         page = Route("GET", re.compile("/"), "", self._page)
-        self._dispatcher.add(region_id, [*platform.routes(), page])
         self._outage = Outage(lambda: [region.listener for region in self._regions])
         control = Control(
             self._regions,
@@ -93,7 +94,7 @@ class ScnetEmulator(Behaviour):
             outage=self._outage,
             secrets=lambda: self.secrets,
         )
-        self._dispatcher.add(region_id, control.routes())
+        self._dispatcher.add(region_id, [*platform.routes(), *overview.routes(), page, *control.routes()])
 
     def __enter__(self) -> Self:
         """Start."""
@@ -208,15 +209,15 @@ class ScnetEmulator(Behaviour):
         """A token of the first region that is valid now; stays the same until it expires or is revoked."""
         return self._regions[0].token
 
-    def mint_token(self, lifetime: float | None = None, **claims: str) -> str:
+    def mint_token(self, lifetime: float | None = None, *, platform: bool = False, **claims: str) -> str:
         """
         Issue a token, of the first region unless ``claims`` say otherwise.
 
         :param lifetime: seconds from now, by default ``token_lifetime``; negative: already expired.
-        :param claims: claims that differ from the usual ones, e.g. ``clusterId="11113"``;
-            ``computeUser="root"`` makes it a platform token.
+        :param platform: a token of the platform, which claims do not tell from others.
+        :param claims: claims that differ from the usual ones, e.g. ``clusterId="11113"``.
         """
-        return self._regions[0].mint_token(lifetime, **claims)
+        return self._regions[0].mint_token(lifetime, platform=platform, **claims)
 
     def revoke(self, token: str) -> None:
         """Make a token invalid from now on."""

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from airflow_provider_scnet.testing.arrays import JOB_ID
-from airflow_provider_scnet.testing.behaviour import Behaviour
+from airflow_provider_scnet.testing.behaviour import Behaviour, finds_name
 from airflow_provider_scnet.testing.dispatch import Route
+from airflow_provider_scnet.testing.figures import job_counts, queue_record, storage_quota, user_limits
 from airflow_provider_scnet.testing.history import History
 from airflow_provider_scnet.testing.job import Job
 from airflow_provider_scnet.testing.records import Record, detail_record, listed_record, live_code, raw_attributes
@@ -64,9 +65,18 @@ class Gateway:
             ("GET", "/jobs", "list", self._list_jobs),
             ("GET", "/jobs/([^/]+)", "detail", self._show_job),
             ("GET", "/historyjobs", "history", self._list_history),
+            ("GET", "/historyjobs/([^/]+/[^/]+)", "history_detail", self._show_past_job),
             ("DELETE", "/jobs", "delete", self._delete_jobs),
             ("POST", "/apptemplates/BASIC/BASE/job", "submit", self._submit),
             ("POST", "/file/content", "content", self._show_file),
+            ("GET", "/queuenames/users/([^/]+)", "queues", self._of_scheduler(self._list_queues)),
+            ("GET", "/userquotas/queues", "queue_quota", self._of_scheduler(self._unrecorded)),
+            ("GET", "/userquotas/userlimit", "user_limits", self._of_scheduler(lambda call: user_limits())),
+            ("GET", "/view/jobs/state", "job_counts", self._count_jobs),
+            ("GET", "/view/queue/jobs", "queue_jobs", self._unrecorded),
+            ("GET", "/view/cpucore/state", "core_use", self._unrecorded),
+            ("GET", "/view/walltime/users/([^/]+)", "machine_time", self._unrecorded),
+            ("GET", "/parastor/quota/usernames/([^/]+)", "storage", self._show_storage),
         ]
         base = re.escape(f"{prefix}/openapi/v2")
         return [
@@ -110,7 +120,7 @@ class Gateway:
             job
             for job in self._view.jobs(scheduler_id, lookup)
             if query.get("strJobOwner") in (None, "", job.user)
-            and query.get("strJobName") in (None, "", job.name)
+            and finds_name(self._behaviour, query.get("strJobName"), job.name)
             and query.get("strQueueName") in (None, "", job.queue)
             and (not status or status == live_code(job, look))
         ]
@@ -143,8 +153,14 @@ class Gateway:
         past = self._history.records(scheduler_id, query)
         return self._page([record() for record in past[start : start + limit]], len(past))
 
+    def _show_past_job(self, call: Call) -> object:
+        """The end that may be named is a hint that makes the call faster, and changes nothing else."""
+        scheduler_id, _, job_id = call.argument.partition("/")
+        record = self._history.record(self._scheduler(scheduler_id), job_id)
+        return record and self._with_id(record)
+
     def _delete_jobs(self, call: Call) -> object:
-        form = call.request.form
+        form = self._delete_form(call.request)
         require(form, ["jobMethod", "strJobInfoMap"])
         if form["jobMethod"] != "5":
             raise ApiError("10004")
@@ -166,6 +182,13 @@ class Gateway:
                 self._cancel(jobs)
         return {scheduler_id: _result(scheduler_id, good[scheduler_id], bad[scheduler_id]) for scheduler_id in good}
 
+    def _delete_form(self, request: RecordedRequest) -> dict[str, str]:
+        form, query = request.form, request.query
+        if form.keys() & query.keys():
+            # A servlet sees both values of such a parameter: "5,5".
+            raise ApiError("10004")
+        return query if self._behaviour.delete_by_query and not form else form
+
     def _named(self, scheduler_id: str, user: str, job_id: str) -> list[Job]:
         return [job for job in self._cluster.family(job_id, scheduler_id) if job.user == user]
 
@@ -175,7 +198,7 @@ class Gateway:
                 job.cancel(self._behaviour.cancel_delay)
 
     def _submit(self, call: Call) -> object:
-        wanted = read_submission(call.request, self._cluster.schedulers, self._behaviour.queues)
+        wanted = read_submission(call.request, self._cluster.schedulers, self._behaviour)
         options, life = wanted.options, wanted.life
         number = self._cluster.next_id()
         for job_id in wanted.job_ids(number):
@@ -189,7 +212,8 @@ class Gateway:
                 outcome=life.outcome,
             )
             job.exit_code, job.work_dir, job.command = life.exit_code, options["WORK_DIR"], options["CMD_FILE"]
-            job.nodes, job.procs = wanted.nodes, wanted.procs
+            job.nodes, job.node_string, job.procs = wanted.nodes, options.get("NODE_STRING", ""), wanted.procs
+            job.wall_time, job.script = wanted.wall_time, wanted.script
             job.logs, job.log_paths = wanted.logs, wanted.log_paths
         return self._id(number)
 
@@ -219,6 +243,38 @@ class Gateway:
                 if job.user == user and job.log_path(stream) == path:
                     return text
         return ""
+
+    def _of_scheduler(self, work: Callable[[Call], object]) -> Callable[[Call], object]:
+        def handle(call: Call) -> object:
+            require(call.request.query, ["strJobManagerID"])
+            self._scheduler(call.request.query["strJobManagerID"])
+            return work(call)
+
+        return handle
+
+    def _list_queues(self, call: Call) -> object:
+        self._own(call)
+        return [queue_record(name) for name in sorted(self._behaviour.queues)]
+
+    def _count_jobs(self, call: Call) -> object:
+        require(call.request.query, ["userName"])
+        user, look = call.request.query["userName"], self._view.look
+        jobs = [job for scheduler_id in self._cluster.schedulers for job in self._view.jobs(scheduler_id)]
+        codes = [live_code(job, look) for job in jobs if job.user == user]
+        return job_counts(code for code in codes if code != "statC")
+
+    def _show_storage(self, call: Call) -> object:
+        return [storage_quota(self._own(call), self._region.home_path)]
+
+    def _unrecorded(self, call: Call) -> object:
+        """What it looks like where there is something to tell is recorded nowhere."""
+        return None
+
+    def _own(self, call: Call) -> str:
+        """The cluster user of the path, who must be the token's."""
+        if call.argument != call.claims["computeUser"]:
+            raise ApiError("10004")
+        return call.argument
 
     def _scheduler(self, scheduler_id: str) -> str:
         if scheduler_id not in self._cluster.schedulers:

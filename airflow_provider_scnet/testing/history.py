@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from airflow_provider_scnet.testing.arrays import array_of, member_ids
-from airflow_provider_scnet.testing.behaviour import Behaviour
+from airflow_provider_scnet.testing.behaviour import Behaviour, finds_name
 from airflow_provider_scnet.testing.cluster import Cluster
 from airflow_provider_scnet.testing.job import Job
 from airflow_provider_scnet.testing.records import Record, history_code, history_record
@@ -62,8 +62,6 @@ class History:
         :param scheduler_id: the scheduler.
         :param query: parameters that have been checked.
         """
-        if not self._behaviour.has_history:
-            return []
         first, last, by_queue_time = _window(query)
 
         def in_window(job: Job) -> bool:
@@ -73,10 +71,10 @@ class History:
 
         past = [
             (job_id, job)
-            for job_id, job in self._ended(scheduler_id, query.get("jobId"))
+            for job_id, job in self.ended(scheduler_id, query.get("jobId"))
             if in_window(job)
             and query.get("strUser") in (None, "", job.user)
-            and query.get("jobName") in (None, "", job.name)
+            and finds_name(self._behaviour, query.get("jobName"), job.name)
             and query.get("queue") in (None, "", job.queue)
             and query.get("jobState") in (None, "", history_code(job))
         ]
@@ -85,7 +83,26 @@ class History:
         name = self._cluster.schedulers[scheduler_id]
         return [partial(history_record, job, name, job_id) for job_id, job in past]
 
-    def _ended(self, scheduler_id: str, wanted: str | None) -> Iterator[Past]:
+    def record(self, scheduler_id: str, job_id: str) -> Record | None:
+        """
+        Return the record of one job, or None.
+
+        :param scheduler_id: its scheduler.
+        :param job_id: its whole id, or that of a member.
+        """
+        name = self._cluster.schedulers[scheduler_id]
+        past = self.ended(scheduler_id, job_id)
+        return next((history_record(job, name, its_id) for its_id, job in past if its_id == job_id), None)
+
+    def ended(self, scheduler_id: str, wanted: str | None = None) -> Iterator[Past]:
+        """
+        Yield the jobs that the history knows, the members of an array one by one.
+
+        :param scheduler_id: the scheduler.
+        :param wanted: only this job.
+        """
+        if not self._behaviour.has_history:
+            return
         array = array_of(wanted) if wanted else ""
         jobs = self._cluster.family(array, scheduler_id) if array else self._cluster.select(scheduler_id)
         whole = wanted == array and self._behaviour.members_by_lookup

@@ -31,6 +31,9 @@ class Job:
     :param started_at: when it first started, seconds since the epoch; None while it is queued.
     :param outcome: Slurm's word for it once it has ended.
     :param exit_code: Slurm's ``rc:signal``; None for the usual one of the outcome.
+    :param wall_time: how long it may run, in seconds, as it was asked for.
+    :param script: the file that the scheduler runs; by default one in its working directory.
+    :param node_string: names of its nodes, if it asked for certain ones.
     :param logs: what it has written to ``stdout`` and ``stderr``; a stream without an entry has no file.
     :param log_paths: where those are; by default in its working directory.
     :param deletes: how many deletes have named it.
@@ -53,6 +56,9 @@ class Job:
     command: str = ""
     nodes: int = 1
     procs: int = 1
+    wall_time: float = 24 * 3600.0
+    script: str = ""
+    node_string: str = ""
     logs: dict[str, str] = field(default_factory=dict)
     log_paths: dict[str, str] = field(default_factory=dict)
     deletes: int = 0
@@ -64,6 +70,16 @@ class Job:
     def ref(self) -> str:
         """The job as an entry of ``strJobInfoMap``."""
         return f"{self.scheduler_id},{self.user}:{self.job_id}:"
+
+    @property
+    def node_names(self) -> str:
+        """Names of the nodes that it runs on once it does, with commas between."""
+        return self.node_string or ",".join(f"node{number:02}" for number in range(1, self.nodes + 1))
+
+    @property
+    def script_path(self) -> str:
+        """The file that the scheduler runs: the given one, or the one that SCNet wraps a command into."""
+        return self.script or f"{self.work_dir}/job_BASE.slurm"
 
     def log_path(self, stream: str, job_id: str | None = None) -> str:
         """

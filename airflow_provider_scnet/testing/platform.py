@@ -14,7 +14,7 @@ from airflow_provider_scnet.testing.behaviour import Behaviour
 from airflow_provider_scnet.testing.clock import Clock
 from airflow_provider_scnet.testing.dispatch import Route
 from airflow_provider_scnet.testing.regions import Region
-from airflow_provider_scnet.testing.tokens import PLATFORM_ID, PLATFORM_USER, TokenOffice, audience
+from airflow_provider_scnet.testing.tokens import PLATFORM_ID, TokenOffice
 from airflow_provider_scnet.testing.wire import Answer, ApiError, RecordedRequest, envelope
 
 #: Seconds after its expiry for which a token can still be renewed.
@@ -121,17 +121,16 @@ class Platform:
             self._tokens.revoke_all(region.region_id if region else PLATFORM_ID)
         if region:
             return region.mint_token(user=self._account.login)
-        # In the documentation's sample the platform's token names a real region.
-        return self._tokens.mint(
-            user=self._account.login, computeUser=PLATFORM_USER, clusterId=self._regions[0].region_id
-        )
+        # In a sample of the documentation the platform's token names a real region and an ordinary user.
+        login, user = self._account.login, self._behaviour.platform_user
+        return self._regions[0].mint_token(platform=True, user=login, computeUser=login if user is None else user)
 
     def _holder(self, headers: Message, grace: float = 0.0) -> Region | None:
         """Return the region that a good token is for; None for the platform."""
-        claims = self._tokens.inspect(headers.get("token"), grace)
-        if claims is None:
+        token = headers.get("token", "")
+        if self._tokens.inspect(token, grace) is None:
             raise ApiError("10008")
-        holder = audience(claims)
+        holder = self._tokens.holder(token)
         if holder == PLATFORM_ID:
             return None
         for region in self._regions:
@@ -160,7 +159,7 @@ class Platform:
             "fastTransEnable": "false",
             "udpPort": "",
             "version": "5.2.2",
-            "url": f"{region.url}/efile",
+            "url": region.url,
         }
         return {
             "id": int(region.region_id),

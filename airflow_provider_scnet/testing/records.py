@@ -27,6 +27,11 @@ REASONS = {
     "NODE_FAIL": "NodeDown",
     "OUT_OF_MEMORY": "OutOfMemory",
 }
+#: ``jobExitStatus`` of the history, as far as it is recorded: a good end, a time-out, a script that failed.
+ACCOUNTING_CODES = {"COMPLETED": 0, "TIMEOUT": 10006}
+FAILED_SCRIPT = 10005
+#: Seconds after its end at which a job is accounted; 36 and 44 are recorded.
+ACCOUNTING_SECONDS = 40
 EXIT_CODES = {"COMPLETED": "0:0", "CANCELLED": "0:15", "TIMEOUT": "0:15", "OUT_OF_MEMORY": "0:125"}
 
 
@@ -76,6 +81,34 @@ def history_code(job: Job) -> str:
     return HISTORY_CODES.get(first_word(job.state), vague)
 
 
+def accounting_code(job: Job) -> int:
+    """
+    Return the ``jobExitStatus`` of the history, which is no exit code of the script.
+
+    :param job: a job that has ended.
+    """
+    # Nothing is recorded of other ends, but that they are not 0.
+    return ACCOUNTING_CODES.get(first_word(job.state), FAILED_SCRIPT)
+
+
+def accounted_at(job: Job) -> float | None:
+    """
+    Return when a job was accounted, seconds since the epoch; None if it has not ended.
+
+    :param job: a job that has ended.
+    """
+    return None if job.ended_at is None else job.ended_at + ACCOUNTING_SECONDS
+
+
+def elapsed_seconds(job: Job) -> int:
+    """
+    Return for how long a job has run so far, in seconds.
+
+    :param job: any job.
+    """
+    return int(_elapsed(job, job.clock.now()))
+
+
 def listed_record(job: Job, look: Look) -> Record:
     """
     Describe a job as the live list does.
@@ -89,7 +122,7 @@ def listed_record(job: Job, look: Look) -> Record:
         "jobStatus": live_code(job, look),
         "queue": job.queue,
         "user": job.user,
-        "nodeUsed": job.nodes,
+        "nodeUsed": "" if _started(job, look.moment) is None else job.node_names,
         "procNumUsed": job.procs,
         "jobRunTime": _duration(_elapsed(job, look.moment)),
         "jobStartTime": beijing(_started(job, look.moment)),
@@ -112,8 +145,8 @@ def raw_attributes(job: Job, look: Look) -> Record:
         "ExitCode": _exit_code(job, state),
         "Reason": _reason(state),
         "WorkDir": job.work_dir,
-        "NumCPUs": str(job.procs),
-        "NumNodes": str(job.nodes),
+        "NumCPUs": job.procs,
+        "NumNodes": job.nodes,
         "StartTime": beijing(_started(job, look.moment)) or "Unknown",
     }
 
@@ -158,11 +191,10 @@ def history_record(job: Job, scheduler_name: str, job_id: str | None = None) -> 
     :param job_id: the member that the record is about, where the job stands for several.
     """
     job_id = job_id or job.job_id
-    code, _, signal = _exit_code(job, job.state).partition(":")
-    ended, elapsed = beijing(job.ended_at, " "), int(_elapsed(job, job.clock.now()))
+    elapsed = elapsed_seconds(job)
     return {
         "jobId": job_id,
-        "jobmanagerId": job.scheduler_id,
+        "jobmanagerId": int(job.scheduler_id),
         "jobmanagerName": scheduler_name,
         "userName": job.user,
         "groupName": job.user,
@@ -172,20 +204,21 @@ def history_record(job: Job, scheduler_name: str, job_id: str | None = None) -> 
         "queue": job.queue,
         "appType": "BASE",
         "jobState": history_code(job),
-        "jobExitStatus": int(code) or int(signal),
+        "jobExitStatus": accounting_code(job),
         "jobQueueTime": beijing(job.submitted_at, " "),
         "jobStartTime": beijing(job.started_at, " "),
-        "jobEndTime": ended,
-        "acctTime": ended,
-        "walltime": elapsed,
-        "jobWalltimeUsed": elapsed,
+        "jobEndTime": beijing(job.ended_at, " "),
+        "acctTime": beijing(accounted_at(job), " "),
+        "walltime": int(job.wall_time),
+        "jobWalltimeUsed": f"{elapsed:.4f}",
         "jobCpuTime": elapsed * job.procs,
         "jobProcNum": job.procs,
         "jobGpuNum": 0,
         "needNodes": str(job.nodes),
         "nodect": job.nodes,
+        "jobExecHost": "" if job.started_at is None else job.node_names,
         "workdir": job.work_dir,
-        "command": job.command,
+        "command": job.script_path,
         "stdout": job.log_path("stdout", job_id),
         "stderr": None,
     }
@@ -217,4 +250,6 @@ def _elapsed(job: Job, moment: float) -> float:
 
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{rest:02}"
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    return f"{f'{days}-' if days else ''}{hours:02}:{minutes:02}:{rest:02}"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from airflow_provider_scnet.testing.cluster import Cluster
 from airflow_provider_scnet.testing.job import Job
 from airflow_provider_scnet.testing.server import Listener
-from airflow_provider_scnet.testing.tokens import PLATFORM_USER, TokenOffice
+from airflow_provider_scnet.testing.tokens import TokenOffice
 
 #: A URL, or the members of an entry of ``hpcUrls`` that differ from the usual ones; None leaves one out.
 GatewayEntry = str | Mapping[str, object]
@@ -41,8 +41,6 @@ class Region:
     ) -> None:
         if not re.fullmatch(r"[1-9]\d*", region_id):
             raise ValueError(f"region id {region_id!r} is not a number above 0")
-        if user == PLATFORM_USER:
-            raise ValueError(f"only platform tokens carry the user {PLATFORM_USER!r}")
         self.region_id = region_id
         self.name = name
         self.user = user
@@ -66,13 +64,13 @@ class Region:
     @property
     def gateways(self) -> list[GatewayEntry]:
         """
-        What center lists as ``hpcUrls``; by default one enabled gateway, ``<url>/hpc``.
+        What center lists as ``hpcUrls``; by default one enabled gateway, its address without ``/hpc``.
 
         An entry is a URL, or members such as ``{"url": ..., "enable": False, "version": None}``: booleans
         become text, as SCNet sends them, and None leaves a member out.
         """
         if self._gateways is None:
-            self._gateways = [f"{self.url}/hpc"]
+            self._gateways = [self.url]
         return self._gateways
 
     @gateways.setter
@@ -91,14 +89,16 @@ class Region:
             self._token = self.mint_token()
         return self._token
 
-    def mint_token(self, lifetime: float | None = None, **claims: str) -> str:
+    def mint_token(self, lifetime: float | None = None, *, platform: bool = False, **claims: str) -> str:
         """
         Issue a token of this region.
 
         :param lifetime: seconds from now; negative for one that has expired already.
+        :param platform: it is the platform's, and only names this region.
         :param claims: claims that differ from the usual ones.
         """
-        return self._tokens.mint(lifetime, **{"computeUser": self.user, "clusterId": self.region_id, **claims})
+        usual = {"computeUser": self.user, "clusterId": self.region_id}
+        return self._tokens.mint(lifetime, platform=platform, **{**usual, **claims})
 
     def revoke_tokens(self) -> None:
         """Make all tokens of this region invalid that have been issued so far."""

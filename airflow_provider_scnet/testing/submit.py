@@ -7,9 +7,12 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from airflow_provider_scnet.testing.behaviour import Behaviour
 from airflow_provider_scnet.testing.wire import ApiError, RecordedRequest, media_type
 
-REQUIRED = ("CMD_FILE", "SUBMIT_TYPE", "JOB_NAME", "WORK_DIR", "QUEUE", "WALL_TIME", "APPNAME")
+REQUIRED = ("SUBMIT_TYPE", "JOB_NAME", "WORK_DIR", "QUEUE", "WALL_TIME", "APPNAME")
+#: What a job runs: commands, or a script file that lies on the cluster.
+SUBMIT_TYPES = {"cmd": "CMD_FILE", "sched": "SCHED_FILE"}
 COUNTS = ("NNODE", "NPROC", "PPN", "MULTI_SUB")
 WALL_TIME = re.compile(r"(\d+):([0-5]\d):([0-5]\d)")
 SLEEP = re.compile(r"sleep\s+(\d+(?:\.\d+)?)")
@@ -38,7 +41,8 @@ class Submission:
     A valid submit request.
 
     :param scheduler_id: scheduler to submit to.
-    :param options: the members of ``mapAppJobInfo`` that are not empty, without their ``GAP_``.
+    :param options: the members of ``mapAppJobInfo`` that are not empty, without their ``GAP_``; ``CMD_FILE`` is the
+        text that is run, also where it comes from a script file.
     :param life: how the job will go.
     """
 
@@ -63,6 +67,16 @@ class Submission:
         return {} if self.life.exit_code == "0:53" else logs
 
     @property
+    def script(self) -> str:
+        """The script file that was submitted, if it was one."""
+        return self.options["SCHED_FILE"] if self.options["SUBMIT_TYPE"] == "sched" else ""
+
+    @property
+    def wall_time(self) -> float:
+        """Seconds it may run."""
+        return _seconds(self.options["WALL_TIME"])
+
+    @property
     def nodes(self) -> int:
         """Number of nodes."""
         listed = self.options.get("NODE_STRING", "")
@@ -83,12 +97,12 @@ class Submission:
         return [f"{number}_{member}" for member in range(1, size + 1)] or [number]
 
 
-def read_submission(request: RecordedRequest, schedulers: Collection[str], queues: Collection[str]) -> Submission:
+def read_submission(request: RecordedRequest, schedulers: Collection[str], behaviour: Behaviour) -> Submission:
     """
     Check a submit request.
 
     :param schedulers: ids that exist.
-    :param queues: queue names that exist.
+    :param behaviour: says which queues exist, and which submissions are accepted.
     :raises ApiError: what the service would answer.
     """
     if media_type(request.headers) != "application/json":
@@ -104,31 +118,43 @@ def read_submission(request: RecordedRequest, schedulers: Collection[str], queue
         raise ApiError("10003")
     if isinstance(scheduler_id, bool) or str(scheduler_id) not in schedulers or not isinstance(info, dict):
         raise ApiError("10004")
-    options = _options(info)
-    if options["QUEUE"] not in queues:
+    options = _options(info, behaviour)
+    if options["QUEUE"] not in behaviour.queues:
         raise ApiError("815007", f"sbatch: error: invalid partition specified: {options['QUEUE']}")
     return Submission(str(scheduler_id), options, life_of(options))
 
 
-def _options(info: dict[str, object]) -> dict[str, str]:
-    options: dict[str, str] = {}
-    for name, value in info.items():
-        if not isinstance(value, str):
-            raise ApiError("10004")
-        if value.strip():
-            options[name.removeprefix("GAP_")] = value
+def _options(info: dict[str, object], behaviour: Behaviour) -> dict[str, str]:
+    options = _texts(info, behaviour)
+    submit_type = options.get("SUBMIT_TYPE", "")
+    work = SUBMIT_TYPES.get(submit_type, "CMD_FILE")
     nodes_given = ("NNODE" in options) + ("NODE_STRING" in options)
-    if nodes_given == 0 or any(name not in options for name in REQUIRED):
+    if nodes_given == 0 or any(name not in options for name in (*REQUIRED, work)):
         raise ApiError("10003")
     counts_good = all(re.fullmatch(r"[1-9]\d*", options.get(name, "1")) for name in COUNTS)
     if (
         nodes_given == 2
         or not counts_good
-        or options["SUBMIT_TYPE"] != "cmd"
+        or submit_type not in (SUBMIT_TYPES if behaviour.takes_script_files else ("cmd",))
         or not WALL_TIME.fullmatch(options["WALL_TIME"])
     ):
         raise ApiError("10004")
+    if submit_type == "sched":
+        if not options["SCHED_FILE"].startswith("/"):
+            raise ApiError("10004")
+        options["CMD_FILE"] = behaviour.scripts.get(options["SCHED_FILE"], "")
     return options
+
+
+def _texts(info: dict[str, object], behaviour: Behaviour) -> dict[str, str]:
+    """All values are documented as text; of other members some clients send truth values."""
+    texts: dict[str, str] = {}
+    for name, value in info.items():
+        if isinstance(value, str):
+            texts[name.removeprefix("GAP_")] = value
+        elif name.startswith("GAP_") or not behaviour.takes_extra_members:
+            raise ApiError("10004")
+    return {name: text for name, text in texts.items() if text.strip()}
 
 
 def life_of(options: dict[str, str]) -> Life:
@@ -149,14 +175,18 @@ def life_of(options: dict[str, str]) -> Life:
     steps = _steps(options["CMD_FILE"])
     naps = [float(match[1]) for step in steps if (match := SLEEP.fullmatch(step))]
     runtime = sum(naps) if naps else 1.0
-    hours, minutes, seconds = (int(part) for part in options["WALL_TIME"].split(":"))
-    limit = hours * 3600.0 + minutes * 60 + seconds
+    limit = _seconds(options["WALL_TIME"])
     if runtime > limit:
         return Life(limit, "TIMEOUT", "0:15")
     last = steps[-1] if steps else "true"
     leave = EXIT.fullmatch(last)
     code = int(leave[1]) % 256 if leave else int(last == "false")
     return Life(runtime, "FAILED" if code else "COMPLETED", f"{code}:0")
+
+
+def _seconds(wall_time: str) -> float:
+    hours, minutes, seconds = (int(part) for part in wall_time.split(":"))
+    return hours * 3600.0 + minutes * 60 + seconds
 
 
 def _steps(command: str) -> list[str]:

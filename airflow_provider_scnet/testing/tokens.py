@@ -14,13 +14,6 @@ Claims = dict[str, str]
 
 #: ``clusterId`` of the platform's entry in the list of tokens.
 PLATFORM_ID = "0"
-#: ``computeUser`` of platform tokens. Only this tells them apart: their ``clusterId`` may be a region's.
-PLATFORM_USER = "root"
-
-
-def audience(claims: Claims) -> str:
-    """Return whom a token is for: a region id, or ``0`` for the platform."""
-    return PLATFORM_ID if claims["computeUser"] == PLATFORM_USER else claims["clusterId"]
 
 
 class TokenOffice:
@@ -52,11 +45,12 @@ class TokenOffice:
             "userId": "1000000001",
         }
 
-    def mint(self, lifetime: float | None = None, **claims: str) -> str:
+    def mint(self, lifetime: float | None = None, *, platform: bool = False, **claims: str) -> str:
         """
         Issue a token; no two are equal.
 
         :param lifetime: seconds from now; negative for one that has expired already.
+        :param platform: it is the platform's; its claims do not tell.
         :param claims: claims that differ from the usual ones.
         """
         lifetime = self.lifetime if lifetime is None else lifetime
@@ -65,8 +59,16 @@ class TokenOffice:
         while token in self._issued and "expireTime" not in claims:
             expires += 1
             token = self._encode({**self._claims, **claims, "expireTime": str(expires)})
-        self._issued[token] = audience({**self._claims, **claims})
+        self._issued[token] = PLATFORM_ID if platform else {**self._claims, **claims}["clusterId"]
         return token
+
+    def holder(self, token: str) -> str:
+        """
+        Return whom a token was issued for: a region id, or ``0`` for the platform.
+
+        :param token: one that was issued here.
+        """
+        return self._issued[token]
 
     @property
     def issued(self) -> set[str]:
@@ -89,15 +91,15 @@ class TokenOffice:
         """
         self._revoked.update(token for token, whose in list(self._issued.items()) if whose == holder)
 
-    def check(self, token: str | None, region_id: str) -> Claims | None:
+    def check(self, token: str | None, holder: str) -> Claims | None:
         """
         Return a token's claims, or None if it is not good here and now.
 
         :param token: value of the ``token`` header.
-        :param region_id: region that asks.
+        :param holder: id of the region that asks, or ``0`` for the platform.
         """
         claims = self.inspect(token)
-        return claims if claims is not None and audience(claims) == region_id else None
+        return claims if token and claims is not None and self.holder(token) == holder else None
 
     def inspect(self, token: str | None, grace: float = 0.0) -> Claims | None:
         """

@@ -31,8 +31,7 @@ class RecordedRequest:
     """
     One request as it arrived.
 
-    :param call: ``tokens``, ``state``, ``renew``, ``center``, ``user``; ``clusters``, ``list``, ``detail``,
-        ``history``, ``delete``, ``submit``; or ``unknown``.
+    :param call: name of the call, e.g. ``delete``; or ``unknown``. The guide lists them.
     :param path: path as sent, without the query string.
     :param query: query parameters; a parameter sent twice reads ``"a,b"``, as in a servlet.
     :param headers: header fields; ``get`` ignores case.

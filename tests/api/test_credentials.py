@@ -76,14 +76,14 @@ def test_shapes_of_a_renewal(scnet: ScnetEmulator, shape: Any) -> None:
 
 def test_renewal_that_lists_regions(scnet: ScnetEmulator) -> None:
     """The page calls it a "region list": the platform's entry is never the one for job calls."""
-    platform, region = scnet.mint_token(computeUser="root"), scnet.mint_token()
+    platform, region = scnet.mint_token(platform=True), scnet.mint_token()
     entries = [{"clusterId": "0", "clusterName": "ac", "token": platform}, {"clusterId": "11112", "token": region}]
     scnet.fail("renew", code="0", data=entries)
     assert stored(scnet, scnet.mint_token(100)).token().text == region
 
 
 def test_renewal_of_an_opaque_token_that_lists_regions(scnet: ScnetEmulator) -> None:
-    platform, region = scnet.mint_token(computeUser="root"), scnet.mint_token()
+    platform, region = scnet.mint_token(platform=True), scnet.mint_token()
     scnet.fail("renew", code="0", data=[{"clusterId": "0", "token": platform}, {"clusterId": "11112", "token": region}])
     assert stored(scnet, "opaque-token").renewed(Token.read("opaque-token")).text == region
 

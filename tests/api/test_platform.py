@@ -301,7 +301,7 @@ def test_renewal_without_a_token(scnet: ScnetEmulator, platform: PlatformClient,
 def test_center(scnet: ScnetEmulator, platform: PlatformClient) -> None:
     region = scnet.add_region("11113", "region-b")
     center = platform.get_center(Token.read(region.token))
-    assert (center.name, center.user, center.gateways) == ("region-b", "acexample02", [f"{region.url}/hpc"])
+    assert (center.name, center.user, center.gateways) == ("region-b", "acexample02", [region.url])
     (request,) = scnet.requests
     assert (request.method, request.path) == ("GET", "/ac/openapi/v2/center")
     assert request.headers["token"] == region.token
@@ -348,8 +348,9 @@ def test_what_is_no_center(scnet: ScnetEmulator, platform: PlatformClient, data:
     assert "no region" in failure(lambda: platform.get_center(Token.read(scnet.token)), ScnetTransientError)
 
 
-def test_center_of_the_platform_token(scnet: ScnetEmulator, platform: PlatformClient) -> None:
-    token = scnet.mint_token(computeUser="root")
+@pytest.mark.parametrize("user", ["root", "acexample01"])
+def test_center_of_the_platform_token(scnet: ScnetEmulator, platform: PlatformClient, user: str) -> None:
+    token = scnet.mint_token(platform=True, computeUser=user)
     message = failure(lambda: platform.get_center(Token.read(token)), ScnetTransientError)
     assert "[10001]" in message
     assert "a region's, not the platform's" in message

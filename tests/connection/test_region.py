@@ -327,6 +327,14 @@ def test_platform_token_is_never_sent(scnet: ScnetEmulator, keys: Connect, place
     assert users == {None, "acexample01"}
 
 
+@pytest.mark.parametrize("place", ["first", "middle", "last"])
+def test_platform_token_whose_claims_are_those_of_a_region(scnet: ScnetEmulator, keys: Connect, place: Any) -> None:
+    """Only its place in the list of tokens tells it; if it were sent, it would be refused and new ones be fetched."""
+    scnet.platform_entry, scnet.platform_user = place, scnet.user
+    assert keys().delete_jobs(scnet.add_job().job_id, **FAST).deleted
+    assert (scnet.calls["tokens"], scnet.calls["center"]) == (1, 1)
+
+
 # --- gateways --------------------------------------------------------------------------------------------------------
 
 

@@ -131,7 +131,7 @@ def test_several_schedulers_have_to_be_chosen_from(monkeypatch: pytest.MonkeyPat
 
 
 def test_platform_token_is_recognised(monkeypatch: pytest.MonkeyPatch, single: ScnetEmulator) -> None:
-    token = single.mint_token(computeUser="root")
+    token = single.mint_token(platform=True, computeUser="root")
     with pytest.raises(ScnetCredentialError, match="looks like the platform's token") as caught:
         connect(monkeypatch, single, password=token).parse_jobs("7")
     assert token not in str(caught.value)
@@ -142,8 +142,7 @@ def test_platform_token_that_looks_like_a_regions_is_refused_by_the_gateway(
     monkeypatch: pytest.MonkeyPatch, single: ScnetEmulator
 ) -> None:
     """Some carry an ordinary cluster user and a region's number: only the list of tokens tells them apart."""
-    token = single.mint_token()
-    single.revoke(token)
+    token = single.mint_token(platform=True, computeUser="acexample01")
     with pytest.raises(ScnetCredentialError, match=r"^\[10008\]"):
         connect(monkeypatch, single, password=token).delete_jobs("7")
 

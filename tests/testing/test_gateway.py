@@ -22,6 +22,16 @@ INVALID = {"msg": "auth_fail", "code": "10008", "data": "token is invalid"}
         ("GET", "/jobs"),
         ("GET", "/jobs/1"),
         ("GET", "/historyjobs"),
+        ("GET", "/historyjobs/1638523853/1"),
+        ("GET", "/queuenames/users/acexample01"),
+        ("GET", "/userquotas/queues"),
+        ("GET", "/userquotas/userlimit"),
+        ("GET", "/view/jobs/state"),
+        ("GET", "/view/queue/jobs"),
+        ("GET", "/view/cpucore/state"),
+        ("GET", "/view/walltime/users/acexample01"),
+        ("GET", "/parastor/quota/usernames/acexample01"),
+        ("POST", "/file/content"),
         ("DELETE", "/jobs"),
         ("POST", "/apptemplates/BASIC/BASE/job"),
     ],
@@ -111,6 +121,56 @@ def test_pages(scnet, listed, ids):
     scnet.page_cap, scnet.total_lie = 10, lambda total: total - 1
     assert len(ids(listed(limit=1000))) == 10
     assert listed()["data"]["total"] == 29
+
+
+def test_names_by_a_part_of_them(scnet, listed, ids):
+    for name in ("demo_1", "demo_2", "other"):
+        scnet.add_job(name=name)
+    assert ids(listed(strJobName="demo")) == []
+    scnet.name_filter = "fuzzy"
+    assert ids(listed(strJobName="demo")) == ["101", "102"]
+
+
+def test_queues(scnet, call):
+    scnet.queues = {"normal", "debug"}
+    queues = call("GET", "/queuenames/users/acexample01", params={"strJobManagerID": SCHEDULER})["data"]
+    assert [(queue["id"], queue["text"], queue["queueName"]) for queue in queues] == [("debug",) * 3, ("normal",) * 3]
+    assert call("GET", "/queuenames/users/alice", params={"strJobManagerID": SCHEDULER})["code"] == "10004"
+
+
+@pytest.mark.parametrize("path", ["/queuenames/users/acexample01", "/userquotas/queues", "/userquotas/userlimit"])
+def test_figures_of_a_scheduler(call, path):
+    assert call("GET", path, params={"strJobManagerID": SCHEDULER})["code"] == "0"
+    assert call("GET", path)["code"] == "10003"
+    assert call("GET", path, params={"strJobManagerID": "1"})["code"] == "10004"
+
+
+def test_statistics_count_what_has_not_ended(scnet, call):
+    for state in ("RUNNING", "RUNNING", "PENDING", "SUSPENDED", "COMPLETING", "FAILED"):
+        scnet.add_job(state)
+    scnet.add_job(scheduler_id="2000000000")
+    scnet.add_job(user="bob")
+
+    def counted(user):
+        counts = call("GET", "/view/jobs/state", params={"userName": user})["data"]
+        return {record["name"].removeprefix("jobview_status_"): record["y"] for record in counts}
+
+    assert counted("acexample01") == {"run": 3, "queue": 1, "reserve": 0, "hung": 1, "other": 1}
+    assert counted("bob") == {"run": 1, "queue": 0, "reserve": 0, "hung": 0, "other": 0}
+    assert call("GET", "/view/jobs/state")["code"] == "10003"
+
+
+@pytest.mark.parametrize("path", ["/queue/jobs", "/cpucore/state", "/walltime/users/acexample01"])
+def test_statistics_of_which_nothing_is_recorded_are_for_a_test_to_give(scnet, call, path):
+    assert call("GET", f"/view{path}") == {"code": "0", "msg": "success", "data": None}
+    scnet.fail("*", code="0", data=[{"name": "x", "y": 1}])
+    assert call("GET", f"/view{path}")["data"] == [{"name": "x", "y": 1}]
+
+
+def test_storage(call):
+    (quota,) = call("GET", "/parastor/quota/usernames/acexample01")["data"]
+    assert (quota["username"], quota["path"]) == ("acexample01", "/public/home/acexample01")
+    assert call("GET", "/parastor/quota/usernames/alice")["code"] == "10004"
 
 
 def test_oddities(scnet, listed, history, call, ids):
@@ -237,6 +297,20 @@ def test_only_a_form_body_is_read(scnet, call):
     form = {"jobMethod": "5", "strJobInfoMap": scnet.add_job().ref}
     for options in ({"params": form}, {"json": form}, {"data": "jobMethod=5"}):
         assert call("DELETE", "/jobs", **options)["code"] == "10003"
+
+
+def test_delete_by_query_string(scnet, call):
+    job, other = scnet.add_job(), scnet.add_job()
+    form = {"jobMethod": "5", "strJobInfoMap": job.ref}
+    scnet.delete_by_query = True
+    assert call("DELETE", "/jobs", params=form, data=form)["code"] == "10004"
+    assert call("DELETE", "/jobs", params={"jobMethod": "5"}, data={"strJobInfoMap": job.ref})["code"] == "10003"
+    assert job.deletes == 0
+    assert call("DELETE", "/jobs", params=form)["code"] == "0"
+    assert call("DELETE", "/jobs", data={**form, "strJobInfoMap": other.ref})["code"] == "0"
+    assert [job.state for job in scnet.jobs] == ["CANCELLED", "CANCELLED"]
+    scnet.delete_by_query = False
+    assert call("DELETE", "/jobs", params=form, data=form)["code"] == "10004"
 
 
 def test_a_thousand_jobs(scnet, delete, listed, ids):

@@ -38,6 +38,34 @@ def test_the_history(history, ids, query, expected):
     assert ids(history(**query)) == expected.split()
 
 
+def test_names_by_a_part_of_them(scnet, history, ids):
+    for name in ("demo_1", "demo_2"):
+        scnet.add_job("COMPLETED", name=name)
+    assert ids(history(jobName="demo")) == []
+    scnet.name_filter = "fuzzy"
+    assert ids(history(jobName="demo")) == ["101", "102"]
+
+
+def test_one_job(scnet, call, history):
+    scnet.add_job("CANCELLED", job_id="5_[2-3]")
+    scnet.add_job("FAILED", job_id="7", scheduler_id="2000000000")
+    scnet.add_job("RUNNING", job_id="8")
+
+    def detail(path, **query):
+        return call("GET", f"/historyjobs/{path}", params=query)
+
+    (_, member) = history()["data"]["list"]
+    assert detail("1638523853/5_3")["data"] == detail("1638523853/5_3", acctTime=member["acctTime"])["data"] == member
+    assert detail("2000000000/7")["data"]["jobmanagerId"] == 2000000000
+    for unknown in ("5", "7", "8", "9"):
+        assert detail(f"1638523853/{unknown}") == {"code": "0", "msg": "success", "data": None}
+    assert detail("1/5_3")["code"] == "10004"
+    scnet.numeric_ids = True
+    assert detail("2000000000/7")["data"]["jobId"] == 7
+    scnet.has_history = False
+    assert detail("1638523853/5_3")["data"] is None
+
+
 def test_a_job_is_in_the_history_as_soon_as_it_has_ended(scnet, history, ids):
     scnet.add_job("COMPLETED")
     assert ids(history(until=0)) == ["101"]

@@ -80,7 +80,7 @@ def test_one_token_for_each_region_and_the_platform(scnet, login):
     expected = [
         (first, "region-a", "11112", "acexample01", "11112"),
         (other, "region-c", "11114", "acother", "11114"),
-        (platform, "ac", "0", "root", "11112"),
+        (platform, "ac", "0", "alice", "11112"),
     ]
     for entry, name, region_id, user, claimed in expected:
         assert (entry["clusterName"], entry["clusterId"]) == (name, region_id)
@@ -206,7 +206,20 @@ def test_renewal_comes_too_late(scnet, ac):
 
 def test_renewal_of_a_platform_token(scnet, ac, tokens):
     new = ac("POST", "/tokens/next", tokens()["0"], json={})["data"]
-    assert (claims(new)["computeUser"], claims(new)["clusterId"]) == ("root", "11112")
+    assert (claims(new)["computeUser"], claims(new)["clusterId"]) == ("alice", "11112")
+    assert ac("GET", "/center", new)["code"] == "10001"
+
+
+@pytest.mark.parametrize("user", ["root", "acexample01"])
+def test_no_claim_tells_the_platform_token(scnet, call, ac, tokens, user):
+    scnet.platform_user = user
+    for token in (tokens()["0"], scnet.mint_token(platform=True, computeUser=user)):
+        assert (claims(token)["computeUser"], claims(token)["clusterId"]) == (user, "11112")
+        assert (ac("GET", "/center", token)["code"], call("GET", "/cluster", token=token)["code"]) == (
+            "10001",
+            "10008",
+        )
+    assert call("GET", "/cluster", token=scnet.mint_token(computeUser="root"))["code"] == "0"
 
 
 @pytest.mark.parametrize(
@@ -255,7 +268,7 @@ def test_center(scnet, ac):
             "name": "region-a",
             "description": "",
             "clusterUserInfo": {"userName": "acexample01", "homePath": "/public/home/acexample01"},
-            "hpcUrls": [{"enable": "true", "isManagerNode": "true", "version": "5.2.2", "url": f"{scnet.url}/hpc"}],
+            "hpcUrls": [{"enable": "true", "isManagerNode": "true", "version": "5.2.2", "url": scnet.url}],
             "efileUrls": [
                 {
                     "nodeName": "n1",
@@ -263,7 +276,7 @@ def test_center(scnet, ac):
                     "fastTransEnable": "false",
                     "udpPort": "",
                     "version": "5.2.2",
-                    "url": f"{scnet.url}/efile",
+                    "url": scnet.url,
                 }
             ],
             "eshellUrls": [],

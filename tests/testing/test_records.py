@@ -43,14 +43,14 @@ def test_live_states(cluster, look, state, code, reason):
     ("state", "code", "exits"),
     [
         ("COMPLETED", "statC", ("0:0", 0)),
-        ("CANCELLED", "statDE", ("0:15", 15)),
-        ("CANCELLED by 1000", "statDE", ("0:15", 15)),
-        ("FAILED", "statD", ("1:0", 1)),
-        ("TIMEOUT", "statT", ("0:15", 15)),
-        ("NODE_FAIL", "statN", ("1:0", 1)),
-        ("PREEMPTED", "statEX", ("1:0", 1)),
-        ("BOOT_FAIL", "statEX", ("1:0", 1)),
-        ("OUT_OF_MEMORY", "statD", ("0:125", 125)),
+        ("CANCELLED", "statDE", ("0:15", 10005)),
+        ("CANCELLED by 1000", "statDE", ("0:15", 10005)),
+        ("FAILED", "statD", ("1:0", 10005)),
+        ("TIMEOUT", "statT", ("0:15", 10006)),
+        ("NODE_FAIL", "statN", ("1:0", 10005)),
+        ("PREEMPTED", "statEX", ("1:0", 10005)),
+        ("BOOT_FAIL", "statEX", ("1:0", 10005)),
+        ("OUT_OF_MEMORY", "statD", ("0:125", 10005)),
     ],
 )
 def test_history_states(cluster, look, state, code, exits):
@@ -65,8 +65,44 @@ def test_times_are_beijing_times(cluster):
     cluster.clock.advance(3725)
     live, past = detail_record(job, Look(cluster.clock.now()), "One"), history_record(job, "One")
     assert (live["jobStartTime"], live["jobEndTime"]) == ("2024-01-02T03:04:05", "2024-01-02T04:06:10")
-    assert (past["jobQueueTime"], past["acctTime"]) == ("2024-01-02 03:04:05", "2024-01-02 04:06:10")
-    assert (live["jobRunTime"], past["jobWalltimeUsed"]) == ("01:02:05", 3725)
+    assert (past["jobQueueTime"], past["jobEndTime"]) == ("2024-01-02 03:04:05", "2024-01-02 04:06:10")
+    assert past["acctTime"] == "2024-01-02 04:06:50"
+    assert (live["jobRunTime"], past["jobWalltimeUsed"]) == ("01:02:05", "3725.0000")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "00:00:00"), (86399, "23:59:59"), (86400, "1-00:00:00"), (273_906, "3-04:05:06")]
+)
+def test_run_times_of_days(cluster, seconds, text):
+    job = cluster.add_job("u")
+    cluster.clock.advance(seconds)
+    assert listed_record(job, Look(cluster.clock.now()))["jobRunTime"] == text
+
+
+def test_types_of_the_live_calls(cluster, look):
+    job, waiting = cluster.add_job("u"), cluster.add_job("u", state="PENDING")
+    job.nodes, job.procs = 2, 64
+    record = detail_record(job, look, "One")
+    assert (record["nodeUsed"], record["nodeNumReq"], record["procNumUsed"]) == ("node01,node02", 2, 64)
+    assert (record["jobInitAttr"]["NumNodes"], record["jobInitAttr"]["NumCPUs"]) == (2, 64)
+    assert listed_record(waiting, look)["nodeUsed"] == ""
+    job.node_string = "b08r1n[14-15]"
+    assert listed_record(job, look)["nodeUsed"] == "b08r1n[14-15]"
+
+
+def test_types_of_the_history(cluster):
+    job = cluster.add_job("u", state="FAILED", runtime=500)
+    job.wall_time, job.command = 300.0, "sleep 500"
+    record = history_record(job, "One")
+    assert {name: record[name] for name in ("jobmanagerId", "walltime", "jobWalltimeUsed", "jobExecHost")} == {
+        "jobmanagerId": 1,
+        "walltime": 300,
+        "jobWalltimeUsed": "500.0000",
+        "jobExecHost": "node01",
+    }
+    assert record["command"] == "/public/home/u/job_BASE.slurm"
+    job.script = "/public/home/u/run.slurm"
+    assert history_record(job, "One")["command"] == job.script
 
 
 def test_the_list_shows_less_than_the_detail(cluster, look):

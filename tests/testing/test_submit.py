@@ -63,6 +63,54 @@ def test_job_without_an_output_path_writes_nothing(scnet, call):
     assert scnet.job(101).logs == {}
 
 
+SCRIPT = {"GAP_SUBMIT_TYPE": "sched", "GAP_CMD_FILE": "", "GAP_SCHED_FILE": "/public/home/acexample01/run.slurm"}
+
+
+def test_script_file_that_lies_on_the_cluster(scnet, call, history):
+    scnet.scripts[SCRIPT["GAP_SCHED_FILE"]] = "#!/bin/bash\necho begin\nsleep 30\nexit 3\n"
+    job = scnet.job(call("POST", PATH, json=body(**SCRIPT))["data"])
+    assert (job.ends_at - job.submitted_at, job.logs["stdout"]) == (30, "begin\n")
+    scnet.clock.advance(31)
+    (record,) = history()["data"]["list"]
+    assert (record["command"], record["jobState"], record["walltime"]) == (SCRIPT["GAP_SCHED_FILE"], "statD", 86400)
+
+
+def test_script_file_that_nobody_has_written(scnet, call):
+    job = scnet.job(call("POST", PATH, json=body(**SCRIPT))["data"])
+    assert (job.ends_at - job.submitted_at, job.outcome) == (1, "COMPLETED")
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"GAP_SCHED_FILE": None}, "10003"),
+        ({"GAP_SCHED_FILE": "run.slurm"}, "10004"),
+        ({"GAP_SUBMIT_TYPE": "cmd"}, "10003"),
+    ],
+)
+def test_wrong_submissions_by_script_file(scnet, call, changes, code):
+    assert call("POST", PATH, json=body(**{**SCRIPT, **changes}))["code"] == code
+    assert scnet.jobs == []
+
+
+def test_service_that_takes_commands_only(scnet, call):
+    scnet.takes_script_files = False
+    assert call("POST", PATH, json=body(**SCRIPT))["code"] == "10004"
+    assert call("POST", PATH, json=body())["code"] == "0"
+
+
+@pytest.mark.parametrize(("takes", "code"), [(True, "0"), (False, "10004")])
+def test_members_that_are_no_text(scnet, call, takes, code):
+    scnet.takes_extra_members = takes
+    assert call("POST", PATH, json=body(advance=False))["code"] == code
+    assert call("POST", PATH, json=body(GAP_NGPU=0))["code"] == "10004"
+
+
+def test_nodes_that_were_asked_for(call, listed):
+    call("POST", PATH, json=body(GAP_NNODE="", GAP_NODE_STRING="b08r1n14,b08r1n15"))
+    assert listed()["data"]["list"][0]["nodeUsed"] == "b08r1n14,b08r1n15"
+
+
 @pytest.mark.parametrize("direction", ["UP", "DOWN"])
 def test_pages_of_a_log(scnet, call, direction):
     job = scnet.add_job()

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from airflow_provider_scnet.testing.clock import Clock
-from airflow_provider_scnet.testing.tokens import TokenOffice, audience
+from airflow_provider_scnet.testing.tokens import TokenOffice
 
 
 @pytest.fixture
@@ -60,14 +60,15 @@ def test_grace(office, clock):
     assert office.inspect(token, grace=61) is None
 
 
-def test_platform_tokens_are_told_by_their_user(office):
-    token = office.mint(computeUser="root")
-    assert audience(office.inspect(token)) == "0"
+def test_platform_tokens_are_told_by_what_was_issued(office):
+    token, own = office.mint(platform=True), office.mint(computeUser="root")
+    assert (office.holder(token), office.holder(own)) == ("0", "11112")
     assert (office.check(token, "11112"), office.check(token, "0")["clusterId"]) == (None, "11112")
+    assert (office.check(own, "0"), office.check(own, "11112")["computeUser"]) == (None, "root")
 
 
 def test_revoking_all(office):
-    own, other, platform = office.mint(), office.mint(clusterId="11113"), office.mint(computeUser="root")
+    own, other, platform = office.mint(), office.mint(clusterId="11113"), office.mint(platform=True)
     assert office.issued == {own, other, platform}
     office.revoke_all("11112")
     later = office.mint()
