@@ -52,6 +52,8 @@ class ScnetEmulator(Behaviour):
     :param access_key: AK with which tokens can be fetched.
     :param secret_key: its SK.
     :param clock: the clock that jobs and tokens live by; None for the wall clock, which a test can move.
+    :param seed: text that makes tokens outlast the emulator: another one with the same seed has the same
+        :attr:`token`, and accepts all tokens issued before. They are valid for up to twice ``token_lifetime``.
     """
 
     def __init__(
@@ -69,13 +71,14 @@ class ScnetEmulator(Behaviour):
         access_key: str = "ak-example-0001",
         secret_key: str = "sk-example-0001",
         clock: Clock | None = None,
+        seed: str | None = None,
     ) -> None:
         super().__init__(latency=latency, cancel_delay=cancel_delay)
         self.clock = clock or Clock()
         self.account = Account(login, access_key, secret_key)
         self._regions: list[Region] = []
         self._elsewhere = ExitStack()
-        self._tokens = TokenOffice(self.clock, login, user, region_id, token_lifetime)
+        self._tokens = TokenOffice(self.clock, login, user, region_id, token_lifetime, seed=seed)
         self._dispatcher = Dispatcher(lambda: self.latency)
         self.fail = self._dispatcher.faults.add
         self.clear_faults = self._dispatcher.faults.clear
