@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
@@ -20,7 +21,7 @@ from airflow_provider_scnet.testing.elsewhere import Bystander, dead_port
 from airflow_provider_scnet.testing.gateway import Gateway
 from airflow_provider_scnet.testing.job import Job
 from airflow_provider_scnet.testing.outage import Outage
-from airflow_provider_scnet.testing.page import jobs_page
+from airflow_provider_scnet.testing.page import View, page
 from airflow_provider_scnet.testing.platform import Account, Platform
 from airflow_provider_scnet.testing.regions import GatewayEntry, Region
 from airflow_provider_scnet.testing.server import HOST, Listener
@@ -85,8 +86,7 @@ class ScnetEmulator(Behaviour):
         self._front = Listener(partial(self._dispatcher.reply, region_id), port)
         self._open_region(region_id, region_name, user, schedulers, self._front)
         platform = Platform(self.account, self._regions, self._tokens, self.clock, self)
-        page = Route("GET", re.compile("/"), "", self._page)
-        self._dispatcher.add(region_id, [*platform.routes(), page])
+        self._dispatcher.add(region_id, [*platform.routes(), Route("GET", re.compile("/"), "", self._page)])
         self._outage = Outage(lambda: [region.listener for region in self._regions])
         control = Control(
             self._regions,
@@ -339,7 +339,8 @@ class ScnetEmulator(Behaviour):
         return Counter(request.call for request in list(self.requests))
 
     def _page(self, request: RecordedRequest, argument: str) -> Answer:
-        return Answer(jobs_page(self.jobs).encode(), content_type=HTML_TYPE)
+        text = page(View.read(request.query), self.jobs, self._dispatcher.last, time.time(), self.secrets)
+        return Answer(text.encode(errors="replace"), content_type=HTML_TYPE)
 
 
 def _connection(fields: dict[str, Any], extra: dict[str, Any], overrides: dict[str, Any]) -> str:
