@@ -31,8 +31,9 @@ from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.parsing import parse_jobs
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
 from airflow_provider_scnet.sensors.scnet import ScnetJobSensor
-from airflow_provider_scnet.testing import Clock, ScnetEmulator, __main__
+from airflow_provider_scnet.testing import Clock, ScnetEmulator, options
 from airflow_provider_scnet.testing.behaviour import Behaviour
+from airflow_provider_scnet.testing.options import option
 from benchmarks.budgets import BUDGETS
 from tests.conftest import SCHEDULER, client_of
 
@@ -206,20 +207,38 @@ def test_parameters_of_the_emulator_and_of_its_faults(language: str) -> None:
     assert_defaults(by_name(table(language, "content_type")), defaults_of(ScnetEmulator().fail))
 
 
+def options_of_the_command() -> dict[str, Any]:
+    """The options, and their defaults."""
+    return {option(name): default for name, default in vars(options.parser().parse_args([])).items()}
+
+
 @both
-def test_options_of_the_command(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Made(Exception):
-        pass
+def test_options_of_the_command(language: str) -> None:
+    knobs = {option(knob.name) for knob in options.plain_knobs()}
+    own = {name: default for name, default in options_of_the_command().items() if name not in knobs}
+    assert_defaults(by_name(table(language, "--port")), own)
+    (told,) = [line for line in text(language).splitlines() if "`--no-has-history`" in line]
+    named = {code for code in CODE.findall(told) if code != "--help"}
+    assert {option(knob.name) for knob in fields(Behaviour)} - knobs == {
+        option(code) for code in named if not code.startswith("--")
+    }
+    for code in named:
+        if code.startswith("--"):
+            options.parser().parse_args(code.split())
 
-    def make(**options: Any) -> None:
-        raise Made(options)
 
-    monkeypatch.setattr(__main__, "ScnetEmulator", make)
-    with pytest.raises(Made) as made:
-        __main__.main([])
-    (options,) = made.value.args
-    expected = {f"--{name.replace('_', '-')}": default for name, default in options.items()}
-    assert_defaults(by_name(table(language, "--port")), expected)
+@both
+def test_requests_of_the_control_interface(language: str) -> None:
+    with ScnetEmulator() as scnet:
+        said = requests.get(f"{scnet.url}/emulator", timeout=10).json()["error"]
+        rows = by_name(table(language, "GET /emulator/state"))
+        assert list(rows) == said.removeprefix("there is only: ").split(", ")
+        scnet.add_job()
+        state = requests.get(f"{scnet.url}/emulator/state", timeout=10).json()
+        assert {*CODE.findall(rows["GET /emulator/state"][2])} == {*state, *state["jobs"][0]} - {"jobs"}
+        scnet.fail("list")
+        faults = requests.get(f"{scnet.url}/emulator/faults", timeout=10).json()
+        assert {*CODE.findall(rows["GET /emulator/faults"][2])} == {*faults[0]}
 
 
 @both
@@ -434,6 +453,8 @@ def runner(page: Path, kind: str, block: str) -> str:
         return "test_dags_of_the_guides_run" if "with DAG(" in block else "test_python_of_the_guides_runs"
     if "export AIRFLOW_CONN" in block:
         return "test_connections_of_the_environment_are_read"
+    if "curl " in block:
+        return "test_control_of_the_guide_runs"
     if "airflow connections" in block:
         return "test_commands_of_the_connection_run"
     if "airflow dags trigger" in block:
@@ -459,9 +480,8 @@ def is_known(command: str) -> bool:
         case ["pip", "install", "."]:
             return (ROOT / "pyproject.toml").is_file()
         case ["python", "-m", module, *arguments]:
-            options = [argument for argument in arguments if argument.startswith("-")]
-            # `test_options_of_the_command` compares the table with the command.
-            return importlib.util.find_spec(module) is not None and set(options) <= set(by_name(table("en", "--port")))
+            options.parser().parse_args(arguments)
+            return module == "airflow_provider_scnet.testing"
     return False
 
 
@@ -538,6 +558,18 @@ def test_commands_of_the_connection_run(block: str, shell: Shell) -> None:
     out = shell(block, *looks, SCNET_TOKEN="a.token")
     assert '"login": "alice"' in out
     assert len(looks) == 1 or '"host": "https://hpc.example:65051"' in out
+
+
+@run_here("test_control_of_the_guide_runs")
+def test_control_of_the_guide_runs(block: str, tmp_path: Path) -> None:
+    with ScnetEmulator() as scnet:
+        scnet.add_job()
+        for command in block.splitlines():
+            assert "http://127.0.0.1:8765/" in command
+            here = command.replace("http://127.0.0.1:8765", scnet.url).replace(
+                "curl ", "curl --silent --fail-with-body "
+            )
+            run_shell(tmp_path, [here], NO_PROXY="127.0.0.1")
 
 
 @run_here("test_python_of_the_guides_runs")

@@ -8,14 +8,20 @@ import sys
 from collections.abc import Callable, Sequence
 from threading import Event
 from types import FrameType
+from typing import Any
 
 from airflow_provider_scnet.testing.emulator import ScnetEmulator
+from airflow_provider_scnet.testing.options import parser, plain_knobs
+from airflow_provider_scnet.testing.tokens import derived, read_claims
+from airflow_provider_scnet.testing.wire import beijing
 
 READY = """\
 SCNet emulator
-  URL    {url}
-  token  {token}
-  jobs   {url}/  (in a browser)
+  URL      {url}
+  token    {token}
+           until {end} Beijing time; {after_restart}
+  jobs     {url}/  (in a browser)
+  control  {url}/emulator/state  (faults, clock, outages: see the guide)
 
 With a token:
 export AIRFLOW_CONN_SCNET_DEFAULT='{connection}'
@@ -32,28 +38,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     :param argv: command line; None for the process's own.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m airflow_provider_scnet.testing", description="An SCNet to try things out with."
-    )
-    parser.add_argument("--port", type=int, default=8765, help="port on 127.0.0.1, 0 for any (%(default)s)")
-    parser.add_argument("--latency", type=float, default=0.0, metavar="S", help="seconds before each answer")
-    parser.add_argument(
-        "--cancel-delay", type=float, default=0.0, metavar="S", help="seconds a deleted job needs to end"
-    )
-    options = parser.parse_args(argv)
-    emulator = ScnetEmulator(port=options.port, latency=options.latency, cancel_delay=options.cancel_delay)
+    command = parser()
+    options = command.parse_args(argv)
+    try:
+        emulator = _made(options)
+    except ValueError as error:  # all other options have been checked by themselves
+        command.error(f"argument --token: {error}")
     try:
         # Both explicitly: a shell starts background commands with SIGINT ignored.
         _on_signals(signal.default_int_handler)
         if not _start(emulator, options.port):
             return 1
-        ready = READY.format(
-            url=emulator.url,
-            token=emulator.token,
-            connection=emulator.connection(),
-            aksk=emulator.aksk_connection(),
-        )
-        print(ready, flush=True)
+        print(_ready(emulator, options), flush=True)
         Event().wait()
     except KeyboardInterrupt:
         _on_signals(signal.SIG_IGN)
@@ -61,11 +57,49 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _made(options: argparse.Namespace) -> ScnetEmulator:
+    emulator = ScnetEmulator(
+        port=options.port, token_lifetime=options.token_lifetime, seed=options.seed, **_identity(options)
+    )
+    for knob in plain_knobs():
+        setattr(emulator, knob.name, getattr(options, knob.name))
+    if options.token:
+        emulator.regions[0].adopt_token(options.token)
+    # Issued before anybody can ask for one: with a seed, the first is the same each time.
+    assert emulator.token
+    for _ in range(options.jobs):
+        emulator.add_job()
+    return emulator
+
+
+def _identity(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what of an account the seed or the token decides."""
+    if options.seed:
+        keys = {name: derived(options.seed, name).hex() for name in ("access_key", "secret_key")}
+        return {"access_key": f"ak-{keys['access_key'][:16]}", "secret_key": f"sk-{keys['secret_key'][:32]}"}
+    if options.token:
+        claims = read_claims(options.token)
+        return {"login": claims["user"], "user": claims["computeUser"], "region_id": claims["clusterId"]}
+    return {}
+
+
+def _ready(emulator: ScnetEmulator, options: argparse.Namespace) -> str:
+    lasts = options.seed or options.token
+    return READY.format(
+        url=emulator.url,
+        token=emulator.token,
+        end=beijing(int(read_claims(emulator.token)["expireTime"]) / 1000, " "),
+        after_restart="a restart keeps it" if lasts else "a restart makes another, unless --seed is given",
+        connection=emulator.connection(),
+        aksk=emulator.aksk_connection(),
+    )
+
+
 def _start(emulator: ScnetEmulator, port: int) -> bool:
     try:
         emulator.start()
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except OSError as error:
+        reason = error.strerror or error
         print(f"Cannot listen on 127.0.0.1:{port}: {reason}", file=sys.stderr)
         return False
     return True

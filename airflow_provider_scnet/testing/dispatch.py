@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from threading import Event, RLock
 from urllib.parse import unquote, urlsplit
 
-from airflow_provider_scnet.testing.faults import FaultPlan
+from airflow_provider_scnet.testing.faults import Fault, FaultPlan
 from airflow_provider_scnet.testing.wire import Answer, ApiError, RecordedRequest, envelope, recorded
 
 UNKNOWN = "unknown"
+#: How many of the last requests the page shows.
+LAST = 20
+#: The code in an envelope, which begins with a short text.
+CODE = re.compile(rb'"code":"?(\w+)')
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,23 @@ class Reply:
     gate: Event | None = None
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """
+    What is remembered of a request and its answer, for a person to look at.
+
+    :param path: path without the query string.
+    :param answered: HTTP status and SCNet's code, as far as there are any.
+    :param moment: when it came, seconds since the epoch, by the wall clock.
+    """
+
+    call: str
+    method: str
+    path: str
+    answered: str
+    moment: float
+
+
 class Dispatcher:
     """
     Takes each request to its call, one at a time, whichever door it comes through.
@@ -61,6 +84,7 @@ class Dispatcher:
         self.lock = RLock()
         self.requests: list[RecordedRequest] = []
         self.signatures: set[str] = set()
+        self.last: deque[Exchange] = deque(maxlen=LAST)
         self.faults = FaultPlan({UNKNOWN})
         self._routes: dict[str, list[Route]] = {}
         self._latency = latency
@@ -91,11 +115,15 @@ class Dispatcher:
                 self.signatures.add(signature)
             fault = self.faults.strike(request)
             answer = _run(route, request, argument) if fault is None or fault.works else None
-            gate = fault.gate() if fault is not None and fault.hold else None
+            reply = self._reply(answer, fault)
+            self.last.append(Exchange(request.call, method, request.path, _answered(reply), time.time()))
+        return reply
+
+    def _reply(self, answer: Answer | None, fault: Fault | None) -> Reply:
         if fault is None:
             return Reply(answer, self._latency())
         answer = None if fault.drop else fault.answer or answer
-        return Reply(answer, self._latency() + fault.latency, fault.drip, gate)
+        return Reply(answer, self._latency() + fault.latency, fault.drip, fault.gate() if fault.hold else None)
 
     def _route(self, door: str, method: str, path: str) -> tuple[Route, str]:
         verbs = []
@@ -114,3 +142,11 @@ def _run(route: Route, request: RecordedRequest, argument: str) -> Answer:
         return route.handle(request, argument)
     except ApiError as error:
         return envelope(error.code, error.msg, error.data)
+
+
+def _answered(reply: Reply) -> str:
+    held = "held, then " if reply.gate else ""
+    if reply.answer is None:
+        return f"{held}none"
+    code = CODE.search(reply.answer.body[:1000])
+    return f"{held}{reply.answer.status}" + (f", code {code[1].decode()}" if code else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
@@ -21,7 +22,7 @@ from airflow_provider_scnet.testing.gateway import Gateway
 from airflow_provider_scnet.testing.job import Job
 from airflow_provider_scnet.testing.outage import Outage
 from airflow_provider_scnet.testing.overview import Overview
-from airflow_provider_scnet.testing.page import jobs_page
+from airflow_provider_scnet.testing.page import View, page
 from airflow_provider_scnet.testing.platform import Account, Platform
 from airflow_provider_scnet.testing.regions import GatewayEntry, Region
 from airflow_provider_scnet.testing.server import HOST, Listener
@@ -53,6 +54,8 @@ class ScnetEmulator(Behaviour):
     :param access_key: AK with which tokens can be fetched.
     :param secret_key: its SK.
     :param clock: the clock that jobs and tokens live by; None for the wall clock, which a test can move.
+    :param seed: text that makes tokens outlast the emulator: another one with the same seed has the same
+        :attr:`token`, and accepts all tokens issued before. They are valid for up to twice ``token_lifetime``.
     """
 
     def __init__(
@@ -70,13 +73,14 @@ class ScnetEmulator(Behaviour):
         access_key: str = "ak-example-0001",
         secret_key: str = "sk-example-0001",
         clock: Clock | None = None,
+        seed: str | None = None,
     ) -> None:
         super().__init__(latency=latency, cancel_delay=cancel_delay)
         self.clock = clock or Clock()
         self.account = Account(login, access_key, secret_key)
         self._regions: list[Region] = []
         self._elsewhere = ExitStack()
-        self._tokens = TokenOffice(self.clock, login, user, region_id, token_lifetime)
+        self._tokens = TokenOffice(self.clock, login, user, region_id, token_lifetime, seed=seed)
         self._dispatcher = Dispatcher(lambda: self.latency)
         self.fail = self._dispatcher.faults.add
         self.clear_faults = self._dispatcher.faults.clear
@@ -84,7 +88,6 @@ class ScnetEmulator(Behaviour):
         self._open_region(region_id, region_name, user, schedulers, self._front)
         platform = Platform(self.account, self._regions, self._tokens, self.clock, self)
         overview = Overview(self._regions, self._tokens, self)
-        page = Route("GET", re.compile("/"), "", self._page)
         self._outage = Outage(lambda: [region.listener for region in self._regions])
         control = Control(
             self._regions,
@@ -94,7 +97,8 @@ class ScnetEmulator(Behaviour):
             outage=self._outage,
             secrets=lambda: self.secrets,
         )
-        self._dispatcher.add(region_id, [*platform.routes(), *overview.routes(), page, *control.routes()])
+        self._dispatcher.add(region_id, [*platform.routes(), *overview.routes(), *control.routes()])
+        self._dispatcher.add(region_id, [Route("GET", re.compile("/"), "", self._page)])
 
     def __enter__(self) -> Self:
         """Start."""
@@ -337,7 +341,8 @@ class ScnetEmulator(Behaviour):
         return Counter(request.call for request in list(self.requests))
 
     def _page(self, request: RecordedRequest, argument: str) -> Answer:
-        return Answer(jobs_page(self.jobs).encode(), content_type=HTML_TYPE)
+        text = page(View.read(request.query), self.jobs, self._dispatcher.last, time.time(), self.secrets)
+        return Answer(text.encode(errors="replace"), content_type=HTML_TYPE)
 
 
 def _connection(fields: dict[str, Any], extra: dict[str, Any], overrides: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from airflow_provider_scnet.testing.cluster import Cluster
 from airflow_provider_scnet.testing.job import Job
 from airflow_provider_scnet.testing.server import Listener
-from airflow_provider_scnet.testing.tokens import TokenOffice
+from airflow_provider_scnet.testing.tokens import TokenOffice, read_claims
 
 #: A URL, or the members of an entry of ``hpcUrls`` that differ from the usual ones; None leaves one out.
 GatewayEntry = str | Mapping[str, object]
@@ -99,6 +99,22 @@ class Region:
         """
         usual = {"computeUser": self.user, "clusterId": self.region_id}
         return self._tokens.mint(lifetime, platform=platform, **{**usual, **claims})
+
+    def adopt_token(self, token: str) -> None:
+        """
+        Accept a token that was made elsewhere, and hand it out as :attr:`token` while it is good.
+
+        :param token: a token of this region and its cluster user.
+        :raises ValueError: it is none; the text does not show it.
+        """
+        claims = read_claims(token)
+        if (claims["clusterId"], claims["computeUser"]) != (self.region_id, self.user):
+            raise ValueError(
+                f"it is for region {claims['clusterId']!r} and cluster user {claims['computeUser']!r},"
+                f" not for {self.region_id!r} and {self.user!r}"
+            )
+        self._tokens.adopt(token)
+        self._token = token
 
     def revoke_tokens(self) -> None:
         """Make all tokens of this region invalid that have been issued so far."""

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import secrets
 
 from airflow_provider_scnet.testing.clock import Clock
@@ -14,6 +15,39 @@ Claims = dict[str, str]
 
 #: ``clusterId`` of the platform's entry in the list of tokens.
 PLATFORM_ID = "0"
+
+JWT = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}")
+
+
+def derived(seed: str, purpose: str) -> bytes:
+    """
+    Return 32 bytes that are always the same for a seed and a purpose.
+
+    :param seed: any text.
+    :param purpose: any text; another one gives other bytes.
+    """
+    return hmac.digest(seed.encode(), purpose.encode(), hashlib.sha256)
+
+
+def read_claims(token: str) -> Claims:
+    """
+    Read a token that was made elsewhere; only who made it could check its signature.
+
+    :param token: a JWT with the claims that calls need: ``user``, ``computeUser``, ``clusterId``, ``expireTime``.
+    :raises ValueError: it is none; the text says what is wrong and does not show it.
+    """
+    if not JWT.fullmatch(token):
+        raise ValueError("it is no JWT, which has three parts of letters, digits, '-' and '_', joined by dots")
+    try:
+        claims = json.loads(_unpack(token.split(".")[1]))
+    except (ValueError, RecursionError):
+        claims = None
+    if not isinstance(claims, dict):
+        raise ValueError("it is no JWT: its second part is no JSON object in base64url")
+    for name in ("user", "computeUser", "clusterId", "expireTime"):
+        if not isinstance(claims.get(name), str) or not claims[name]:
+            raise ValueError(f"it has no claim {name!r} that is a text")
+    return claims
 
 
 class TokenOffice:
@@ -25,12 +59,20 @@ class TokenOffice:
     :param compute_user: cluster user of the tokens, unless told otherwise.
     :param region_id: region the tokens are for, unless told otherwise.
     :param lifetime: seconds a token is valid, unless told otherwise.
+    :param seed: makes tokens outlast the office: one with the same seed issues the same token again, and accepts
+        those issued before. They are valid for up to twice their lifetime. None for tokens of this office only.
     """
 
-    def __init__(self, clock: Clock, user: str, compute_user: str, region_id: str, lifetime: float) -> None:
+    def __init__(
+        self, clock: Clock, user: str, compute_user: str, region_id: str, lifetime: float, *, seed: str | None = None
+    ) -> None:
         self.lifetime = lifetime
         self._clock = clock
-        self._key = secrets.token_bytes(32)
+        self._seeded = seed is not None
+        self._key = secrets.token_bytes(32) if seed is None else derived(seed, "key that signs tokens")
+        # Claims do not tell whether a token is the platform's: it has a key of its own.
+        self._platform_key = derived(self._key.hex(), "key that signs the platform's")
+        self._adopted: set[str] = set()
         self._issued: dict[str, str] = {}
         self._revoked: set[str] = set()
         self._claims: Claims = {
@@ -53,12 +95,12 @@ class TokenOffice:
         :param platform: it is the platform's; its claims do not tell.
         :param claims: claims that differ from the usual ones.
         """
-        lifetime = self.lifetime if lifetime is None else lifetime
-        expires = int((self._clock.now() + lifetime) * 1000)
-        token = self._encode({**self._claims, "expireTime": str(expires), **claims})
+        expires = int((self._usual_end() if lifetime is None else self._clock.now() + lifetime) * 1000)
+        key = self._platform_key if platform else self._key
+        token = _signed({**self._claims, "expireTime": str(expires), **claims}, key)
         while token in self._issued and "expireTime" not in claims:
             expires += 1
-            token = self._encode({**self._claims, **claims, "expireTime": str(expires)})
+            token = _signed({**self._claims, **claims, "expireTime": str(expires)}, key)
         self._issued[token] = PLATFORM_ID if platform else {**self._claims, **claims}["clusterId"]
         return token
 
@@ -66,7 +108,7 @@ class TokenOffice:
         """
         Return whom a token was issued for: a region id, or ``0`` for the platform.
 
-        :param token: one that was issued here.
+        :param token: one that is good.
         """
         return self._issued[token]
 
@@ -80,8 +122,22 @@ class TokenOffice:
         self._revoked.add(token)
 
     def revoke_everything(self) -> None:
-        """Make all tokens invalid that there are."""
-        self._key = secrets.token_bytes(32)  # with which none of them is signed
+        """Make all tokens invalid that there are, wherever they were issued."""
+        self._key, self._platform_key = secrets.token_bytes(32), secrets.token_bytes(32)  # none is signed with these
+        self._adopted.clear()
+
+    def adopt(self, token: str) -> None:
+        """
+        Accept a token that was made elsewhere, whatever its signature.
+
+        :param token: its claims decide what it is good for.
+        :raises ValueError: it cannot be used; the text does not show it.
+        """
+        claims = read_claims(token)
+        if not self._alive(claims):
+            raise ValueError("its end (claim 'expireTime', milliseconds since the epoch) has passed")
+        self._adopted.add(token)
+        self._issued[token] = claims["clusterId"]
 
     def revoke_all(self, holder: str) -> None:
         """
@@ -110,21 +166,40 @@ class TokenOffice:
         """
         if not token or token in self._revoked:
             return None
-        head, _, signature = token.rpartition(".")
-        if not hmac.compare_digest(signature.encode(), self._sign(head).encode()):
+        is_platforms = _is_signed(token, self._platform_key)
+        if not (is_platforms or _is_signed(token, self._key) or token in self._adopted):
             return None
-        # The signature is ours, so what it covers is well-formed, whatever the claims say.
-        claims: Claims = json.loads(_unpack(head.rpartition(".")[2]))
+        # The signature is ours, or it was read before: what it covers is well-formed, whatever the claims say.
+        claims: Claims = json.loads(_unpack(token.split(".")[1]))
+        self._issued.setdefault(
+            token, PLATFORM_ID if is_platforms else claims["clusterId"]
+        )  # an office with the same seed may have issued it
+        return claims if self._alive(claims, grace) else None
+
+    def _alive(self, claims: Claims, grace: float = 0.0) -> bool:
         expires = claims["expireTime"]
-        alive = expires.isdecimal() and int(expires) > (self._clock.now() - grace) * 1000
-        return claims if alive else None
+        return expires.isdecimal() and int(expires) > (self._clock.now() - grace) * 1000
 
-    def _encode(self, claims: Claims) -> str:
-        head = f"{_pack({'alg': 'HS256', 'typ': 'JWT'})}.{_pack(claims)}"
-        return f"{head}.{self._sign(head)}"
+    def _usual_end(self) -> float:
+        now = self._clock.now()
+        if self._seeded and self.lifetime > 0:
+            # The same moment for all offices of a while, so that they issue the same token.
+            return (now // self.lifetime + 2) * self.lifetime
+        return now + self.lifetime
 
-    def _sign(self, head: str) -> str:
-        return _text(hmac.digest(self._key, head.encode(), hashlib.sha256))
+
+def _signed(claims: Claims, key: bytes) -> str:
+    head = f"{_pack({'alg': 'HS256', 'typ': 'JWT'})}.{_pack(claims)}"
+    return f"{head}.{_signature(head, key)}"
+
+
+def _is_signed(token: str, key: bytes) -> bool:
+    head, _, signature = token.rpartition(".")
+    return hmac.compare_digest(signature.encode(), _signature(head, key).encode())
+
+
+def _signature(head: str, key: bytes) -> str:
+    return _text(hmac.digest(key, head.encode(), hashlib.sha256))
 
 
 def _pack(part: Claims) -> str:

@@ -9,9 +9,14 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_scnet.testing import ScnetEmulator
+from airflow_provider_scnet.testing import Clock, ScnetEmulator
 
 SCHEDULER = "1638523853"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture

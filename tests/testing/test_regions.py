@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 import requests
 
+from airflow_provider_scnet.testing import ScnetEmulator
+
 INVALID = {"msg": "auth_fail", "code": "10008", "data": "token is invalid"}
 
 
@@ -115,3 +117,17 @@ def test_the_usual_gateway_can_be_added_to(scnet, other):
     assert requests.get(f"{first['url']}/hpc/openapi/v2/cluster", timeout=10).json() == INVALID
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{second['url']}/openapi/v2/cluster", timeout=10)
+
+
+def test_a_token_from_elsewhere_is_handed_out_while_it_is_good(scnet, call):
+    with ScnetEmulator() as elsewhere:
+        token = elsewhere.token
+        other = elsewhere.mint_token(clusterId="11113")
+    (region,) = scnet.regions
+    with pytest.raises(ValueError, match=r"for region '11113' and cluster user 'acexample01', not for '11112' and"):
+        region.adopt_token(other)
+    region.adopt_token(token)
+    assert scnet.token == region.token == token
+    assert call("GET", "/cluster", token=token)["code"] == "0"
+    scnet.clock.advance(12 * 3600)
+    assert scnet.token != token
