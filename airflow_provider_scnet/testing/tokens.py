@@ -171,9 +171,8 @@ class TokenOffice:
             return None
         # The signature is ours, or it was read before: what it covers is well-formed, whatever the claims say.
         claims: Claims = json.loads(_unpack(token.split(".")[1]))
-        self._issued.setdefault(
-            token, PLATFORM_ID if is_platforms else claims["clusterId"]
-        )  # an office with the same seed may have issued it
+        # An office with the same seed may have issued it.
+        self._issued.setdefault(token, PLATFORM_ID if is_platforms else claims["clusterId"])
         return claims if self._alive(claims, grace) else None
 
     def _alive(self, claims: Claims, grace: float = 0.0) -> bool:

@@ -8,7 +8,7 @@ from airflow_provider_scnet.testing.behaviour import Behaviour
 from airflow_provider_scnet.testing.options import option, parser, plain_knobs
 from airflow_provider_scnet.testing.tokens import TokenOffice
 
-WITHOUT_OPTION = {"total_lie"}
+WITHOUT_OPTION = {"scripts", "total_lie"}
 """Knobs whose values cannot be written in a shell."""
 
 

@@ -69,7 +69,7 @@ class Emulated:
     def __init__(self, home: Path) -> None:
         (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "airflow_provider_scnet.testing", "--port", str(port)]
+        command = [sys.executable, "-m", "airflow_provider_scnet.testing", "--port", str(port), "--seed", "test"]
         with (home / "emulator.log").open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         self._log = home / "emulator.log"
