@@ -41,56 +41,85 @@ def missing(what: str) -> NoReturn:
     pytest.skip(what)
 
 
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [free.getsockname()[1] for free in sockets]
+    for free in sockets:
+        free.close()
+    return ports
+
+
+def settings(home: Path, url: str, log_ports: list[int]) -> dict[str, str]:
+    """Airflow's, for an instance that shares nothing with others on the machine."""
+    return {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__API_AUTH__JWT_SECRET": "only for this test " * 5,
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(log_ports[0]),
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(log_ports[1]),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(PROJECT),
+    }
+
+
 class Airflow:
     """
-    Airflow's API server with a database of its own.
+    Airflow's API server with a database of its own, and the example DAGs.
 
     :param home: an empty folder.
     """
 
     def __init__(self, home: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port, *log_ports = free_ports(3)
         self.url = f"http://127.0.0.1:{port}"
         self._home = home
-        self._environ = {
-            **os.environ,
-            "AIRFLOW_HOME": str(home),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-            "PYTHONPATH": str(PROJECT),
-        }
+        self._environ = {**os.environ, **settings(home, self.url, log_ports)}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        shutil.copytree(PROJECT / "example_dags", home / "dags", ignore=shutil.ignore_patterns("demo.py"))
         self.run("db", "migrate")
-        with (home / "server.log").open("wb") as log:
-            self._server = subprocess.Popen(
-                [sys.executable, "-m", "airflow", "api-server", "--host", "127.0.0.1", "--port", str(port)],
-                env=self._environ,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        self.start("api-server", "--host", "127.0.0.1", "--port", str(port))
         self._wait_for_the_server()
 
     def _wait_for_the_server(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
-        while self._server.poll() is None and time.monotonic() < deadline:
+        while self._processes["api-server"].poll() is None and time.monotonic() < deadline:
             try:
                 with urllib.request.urlopen(f"{self.url}/api/v2/version", timeout=5):
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.2)
         self.stop()
-        pytest.fail(f"airflow api-server did not start:\n{(self._home / 'server.log').read_text()}", pytrace=False)
+        pytest.fail(f"airflow api-server did not start:\n{self.log('api-server')}", pytrace=False)
 
-    def stop(self) -> None:
-        """Stop the server."""
-        self._server.terminate()
-        try:
-            self._server.wait(30)
-        except subprocess.TimeoutExpired:
-            self._server.kill()
-            self._server.wait()
+    def start(self, component: str, *arguments: str, **environ: str) -> None:
+        """Start one of Airflow's processes."""
+        with (self._home / f"{component}.log").open("wb") as log:
+            self._processes[component] = subprocess.Popen(
+                [sys.executable, "-m", "airflow", component, *arguments],
+                env={**self._environ, **environ},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def stop(self, *components: str) -> None:
+        """Stop some of the processes, or all."""
+        stopped = [self._processes.pop(component) for component in components or list(self._processes)]
+        for process in stopped:
+            process.terminate()
+        for process in stopped:
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def log(self, component: str) -> str:
+        """What a process has said."""
+        return (self._home / f"{component}.log").read_text(errors="replace")
 
     def run(self, *arguments: str) -> None:
         """Run `airflow` on the command line."""
