@@ -51,8 +51,8 @@ test-%: .venv/airflow-%/.installed
 	@echo "=== tests on Airflow $*"
 	@$(call run,$*) python -m pytest $(ARGS)
 
-test-ui: $(INSTALLED) ## fill in the connection form in a browser
-	@echo "=== connection form of Airflow $(NEWEST) in a browser"
+test-ui: $(INSTALLED) ## look at the connection form, a run and its log in a browser
+	@echo "=== pages of Airflow $(NEWEST) in a browser"
 	@CI=true $(PY) -m pytest tests/ui $(ARGS)
 
 matrix: ## run the tests on every Airflow of VERSIONS, AT_ONCE of them side by side

@@ -7,10 +7,13 @@ import importlib.util
 import inspect
 import os
 import re
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import MISSING, fields
@@ -41,7 +44,9 @@ READMES = {"en": ROOT / "README.md", "zh": ROOT / "README.zh-CN.md"}
 GUIDES = {language: sorted((ROOT / "docs" / language).glob("*.md")) for language in READMES}
 PAGES = {language: [READMES[language], *GUIDES[language]] for language in READMES}
 PAIRS = list(zip(*PAGES.values(), strict=False))  # a guide without its pair is found below
-ALL_PAGES = [page for pages in PAGES.values() for page in pages]
+OF_THE_PROJECT = [ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")]
+"""Pages in English only."""
+ALL_PAGES = [*(page for pages in PAGES.values() for page in pages), *OF_THE_PROJECT]
 RETRIED = {"en": {True: "yes", False: "no"}, "zh": {True: "是", False: "否"}}
 README_LINES = 90
 IN_PICTURES = (ScnetSubmitJobOperator, ScnetJobSensor, ScnetDeleteJobsOperator)
@@ -419,6 +424,41 @@ def test_commands_exist(language: str) -> None:
     assert {"demo", "test", "help"} <= named <= make_targets()
 
 
+# --- contributing ----------------------------------------------------------------------------------------------------
+
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
+
+
+def rows_under(heading: str) -> Rows:
+    """The rows, without the heading, of the one table of CONTRIBUTING with this first column."""
+    (found,) = [rows for rows in tables(CONTRIBUTING) if rows[0][0] == heading]
+    return found[1:]
+
+
+def test_map_of_the_house_is_what_the_linter_holds() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    (rooms,) = [contract for contract in contracts if contract.get("containers") == ["airflow_provider_scnet"]]
+    walls = [set(layer.split(" | ")) for layer in rooms["layers"]]
+    assert [set(CODE.findall(row[0])) for row in rows_under("Room")] == walls
+
+
+def test_every_folder_has_its_place_on_the_map() -> None:
+    told = {name for row in rows_under("Folder") for name in CODE.findall(row[0])}
+    tracked = {".ci", "airflow_provider_scnet"}  # told of elsewhere
+    sdist = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"][
+        "sdist"
+    ]
+    assert told == {name for name in sdist["only-include"] if (ROOT / name).is_dir()} - tracked
+
+
+def test_every_step_of_ci_is_told() -> None:
+    steps = re.findall(r"^step ([a-z -]+?) *(?:#.*)?$", (ROOT / ".ci" / "run").read_text(), flags=re.MULTILINE)
+    told = [code for row in rows_under("Step") for code in CODE.findall(row[0])]
+    assert told == [f"make {goal}" for step in steps for goal in step.split()]
+
+
 # --- blocks of code --------------------------------------------------------------------------------------------------
 
 
@@ -434,6 +474,8 @@ def runner(page: Path, kind: str, block: str) -> str:
         return "test_dags_of_the_guides_run" if "with DAG(" in block else "test_python_of_the_guides_runs"
     if "export AIRFLOW_CONN" in block:
         return "test_connections_of_the_environment_are_read"
+    if all(line.startswith(f"python -m {__main__.__package__} ") for line in block.splitlines()):
+        return "test_commands_of_the_emulator_serve"
     if "airflow connections" in block:
         return "test_commands_of_the_connection_run"
     return ""
@@ -451,16 +493,34 @@ def run_here(test: str) -> pytest.MarkDecorator:
 
 
 def is_known(command: str) -> bool:
-    match command.partition("#")[0].split():
-        case ["make", target]:
-            return target in make_targets()
+    words = shlex.split(command, comments=True)
+    variables = [word.partition("=")[0] for word in words if re.match(r"[A-Z_]+=", word)]
+    match [word for word in words if word.partition("=")[0] not in variables]:
+        case ["make", *targets]:
+            return set(targets) <= make_targets() and set(variables) <= make_variables()
         case ["pip", "install", "."]:
             return (ROOT / "pyproject.toml").is_file()
+        case ["airflow", "providers", "get", package]:
+            return package == get_provider_info()["package-name"]
+        case [".ci/run"]:
+            return os.access(ROOT / ".ci" / "run", os.X_OK)
         case ["python", "-m", module, *arguments]:
             options = [argument for argument in arguments if argument.startswith("-")]
             # `test_options_of_the_command` compares the table with the command.
             return importlib.util.find_spec(module) is not None and set(options) <= set(by_name(table("en", "--port")))
     return False
+
+
+def make_variables() -> set[str]:
+    """What a command may set: what the Makefile asks for, and the browser test."""
+    asked_for = re.findall(r"^([A-Z_]+) +\?=", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    return {*asked_for, *re.findall(r"SCNET_\w+", (ROOT / "tests" / "ui" / "conftest.py").read_text())}
+
+
+@each_page
+def test_every_command_in_the_text_exists(page: Path) -> None:
+    commands = [code for code in CODE.findall(prose(page)) if re.match(r"(make|airflow providers|\.ci/run)\b", code)]
+    assert [command for command in commands if not is_known(command)] == []
 
 
 @each_page
@@ -493,6 +553,22 @@ def test_connections_of_the_environment_are_read(block: str, monkeypatch: pytest
         monkeypatch.setenv(variable, value)
         name = variable.removeprefix("AIRFLOW_CONN_").lower()
         assert read_settings(ConnectionFields(name, ScnetHook.get_connection(name))).conn_id == name
+
+
+@run_here("test_commands_of_the_emulator_serve")
+def test_commands_of_the_emulator_serve(block: str) -> None:
+    for command in block.splitlines():
+        # Any free port, for the one that the guide names may be taken.
+        line = re.sub(r"--port \d+", "--port 0", command).replace("python ", f"{sys.executable} ", 1)
+        process = subprocess.Popen(shlex.split(line), cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        try:
+            address = next(found[1] for line in process.stdout or () if (found := re.match(r" +jobs +(\S+)", line)))
+            assert requests.get(address, timeout=10).ok
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+            process.communicate()
 
 
 Shell = Callable[..., str]

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
 START_TIMEOUT = 180
+RUN_TIMEOUT = 300
 LOOK_TIMEOUT = 30
+IMAGES = PROJECT / "docs" / "images"
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
@@ -37,7 +39,7 @@ def pytest_ignore_collect(config: pytest.Config) -> bool | None:
 def missing(what: str) -> NoReturn:
     """Skip, unless the tests have to run."""
     if os.environ.get("CI", "").lower() in ("1", "true"):
-        pytest.fail(f"{what} Without it the connection form is not tested.", pytrace=False)
+        pytest.fail(f"{what} Without it Airflow's pages are not tested.", pytrace=False)
     pytest.skip(what)
 
 
@@ -128,6 +130,31 @@ class Airflow:
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
+    def wait_for_run(self, dag_id: str, run_id: str) -> str:
+        """Wait until a run has ended; return its state."""
+        with urllib.request.urlopen(f"{self.url}/auth/token", timeout=LOOK_TIMEOUT) as answer:
+            token = json.load(answer)["access_token"]
+        run = urllib.request.Request(
+            f"{self.url}/api/v2/dags/{dag_id}/dagRuns/{run_id}", headers={"Authorization": f"Bearer {token}"}
+        )
+
+        def state() -> str:
+            with urllib.request.urlopen(run, timeout=LOOK_TIMEOUT) as answer:
+                return json.load(answer)["state"]
+
+        self.wait_for(lambda: state() in ("success", "failed"), "the run to end")
+        return state()
+
+    def wait_for(self, condition: Callable[[], Any], what: str) -> None:
+        """Wait for what the processes do; without it, fail with what they have said."""
+        deadline = time.monotonic() + RUN_TIMEOUT
+        while time.monotonic() < deadline:
+            if condition():
+                return
+            time.sleep(0.2)
+        logs = "\n".join(f"=== {component}\n{self.log(component)}" for component in self._processes)
+        pytest.fail(f"Waited in vain for {what}:\n{logs}", pytrace=False)
+
     def connection(self, conn_id: str) -> dict[str, Any]:
         """Return a stored Connection, `extra` decoded."""
         file = self._home / "connections.json"
@@ -195,6 +222,21 @@ class Page:
         element.send_keys(text or Keys.DELETE)
         self.wait(lambda: element.get_attribute("value") == text, f"text in {xpath}")
 
+    def wait_until_still(self, xpath: str) -> None:
+        """Wait until something has been in the same place twice in a row."""
+        places: list[dict[str, Any]] = []
+
+        def still() -> bool:
+            places.append(self.find(xpath).rect)
+            return places[-2:-1] == places[-1:]
+
+        self.wait(still, f"{xpath} to be still")
+
+    def take_picture(self, xpath: str, name: str) -> None:
+        """Renew a picture of the guides, if asked to: `SCNET_SCREENSHOT=1 make test-ui`."""
+        if os.environ.get("SCNET_SCREENSHOT") == "1":
+            self.find(xpath).screenshot(str(IMAGES / name))
+
     @property
     def content(self) -> str:
         """All that a user, or a script in the page, can read here."""
@@ -205,7 +247,7 @@ class Page:
 @pytest.fixture(scope="session")
 def new_airflow() -> None:
     if tuple(int(part) for part in airflow.__version__.split(".")[:2]) < (3, 3):
-        pytest.skip(f"The form of Airflow 3.3 is tested; this is {airflow.__version__}.")
+        pytest.skip(f"The pages of Airflow 3.3 are tested; this is {airflow.__version__}.")
 
 
 @pytest.fixture(scope="session")
@@ -250,6 +292,8 @@ def browser(new_airflow: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def page(browser: Chrome, webserver: Airflow) -> Page:
-    """The list of connections."""
+    """The list of connections, as somebody sees it who comes for the first time."""
     browser.get(f"{webserver.url}/connections")
+    browser.execute_script("localStorage.clear()")
+    browser.refresh()
     return Page(browser, webserver)
