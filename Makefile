@@ -108,7 +108,7 @@ check-wheel: build ## check sdist and wheel, and ask Airflow in an empty environ
 	@$(PYTHON) -m venv .venv/wheel
 	@.venv/wheel/bin/python -m pip install -q "pip==$(PIP_VERSION)"
 	@.venv/wheel/bin/python -m pip install -q -c constraints/airflow-$(NEWEST).txt "apache-airflow==$(NEWEST)" dist/*.whl
-	@cd .airflow/wheel; AIRFLOW_HOME="$$PWD" ../../.venv/wheel/bin/airflow providers get --full airflow-provider-scnet
+	@cd .airflow/wheel; AIRFLOW_HOME="$$PWD" ../../.venv/wheel/bin/airflow providers get --full --output yaml airflow-provider-scnet
 
 constraints: $(VERSIONS:%=constraints-%) ## resolve the files in constraints/ anew (Python 3.11); then run the matrix
 

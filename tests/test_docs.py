@@ -49,6 +49,8 @@ OF_THE_PROJECT = [ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "S
 ALL_PAGES = [*(page for pages in PAGES.values() for page in pages), *OF_THE_PROJECT]
 RETRIED = {"en": {True: "yes", False: "no"}, "zh": {True: "是", False: "否"}}
 README_LINES = 90
+LARGEST_IMAGE = 200_000
+"""In bytes."""
 IN_PICTURES = (ScnetSubmitJobOperator, ScnetJobSensor, ScnetDeleteJobsOperator)
 
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
@@ -416,6 +418,13 @@ def test_readme_is_short(language: str) -> None:
 def test_every_image_is_shown() -> None:
     shown = {(page.parent / link).resolve() for page in ALL_PAGES for link in links(page)}
     assert set((ROOT / "docs" / "images").iterdir()) <= shown
+
+
+@each_page
+def test_images_have_a_text_and_are_small(page: Path) -> None:
+    for words, link in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", prose(page)):
+        assert words, link
+        assert (page.parent / link).stat().st_size < LARGEST_IMAGE, link
 
 
 @both
