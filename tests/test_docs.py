@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import time
-import tomllib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import MISSING, fields
@@ -431,41 +430,6 @@ def test_images_have_a_text_and_are_small(page: Path) -> None:
 def test_commands_exist(language: str) -> None:
     named = set(re.findall(r"\bmake ([a-z-]+)", text(language)))
     assert {"demo", "test", "help"} <= named <= make_targets()
-
-
-# --- contributing ----------------------------------------------------------------------------------------------------
-
-CONTRIBUTING = ROOT / "CONTRIBUTING.md"
-
-
-def rows_under(heading: str) -> Rows:
-    """The rows, without the heading, of the one table of CONTRIBUTING with this first column."""
-    (found,) = [rows for rows in tables(CONTRIBUTING) if rows[0][0] == heading]
-    return found[1:]
-
-
-def test_map_of_the_house_is_what_the_linter_holds() -> None:
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
-        "contracts"
-    ]
-    (rooms,) = [contract for contract in contracts if contract.get("containers") == ["airflow_provider_scnet"]]
-    walls = [set(layer.split(" | ")) for layer in rooms["layers"]]
-    assert [set(CODE.findall(row[0])) for row in rows_under("Room")] == walls
-
-
-def test_every_folder_has_its_place_on_the_map() -> None:
-    told = {name for row in rows_under("Folder") for name in CODE.findall(row[0])}
-    tracked = {".ci", "airflow_provider_scnet"}  # told of elsewhere
-    sdist = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"][
-        "sdist"
-    ]
-    assert told == {name for name in sdist["only-include"] if (ROOT / name).is_dir()} - tracked
-
-
-def test_every_step_of_ci_is_told() -> None:
-    steps = re.findall(r"^step ([a-z -]+?) *(?:#.*)?$", (ROOT / ".ci" / "run").read_text(), flags=re.MULTILINE)
-    told = [code for row in rows_under("Step") for code in CODE.findall(row[0])]
-    assert told == [f"make {goal}" for step in steps for goal in step.split()]
 
 
 # --- blocks of code --------------------------------------------------------------------------------------------------
