@@ -36,7 +36,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # $(1) is a version of Airflow throughout.
 run       = AIRFLOW_HOME="$(CURDIR)/.airflow/$(1)" PATH="$(CURDIR)/.venv/airflow-$(1)/bin:$$PATH"
 max_minor = $(if $(filter 2.% 3.0.%,$(1)),12,$(if $(filter 3.1.%,$(1)),13,14))
-groups    = --group dev --group lint --group build $(if $(filter $(NEWEST),$(1)),--group ui)
+groups    = --group dev --group lint $(if $(filter $(NEWEST),$(1)),--group build --group ui)
 deployed  = "apache-airflow[celery,postgres]==$(1)" -e . --group dev
 PY        = $(call run,$(NEWEST)) python
 INSTALLED = .venv/airflow-$(NEWEST)/.installed
@@ -53,8 +53,8 @@ test-%: .venv/airflow-%/.installed
 	@echo "=== tests on Airflow $*"
 	@$(call run,$*) python -m pytest $(ARGS)
 
-test-ui: $(INSTALLED) ## fill in the connection form in a browser
-	@echo "=== connection form of Airflow $(NEWEST) in a browser"
+test-ui: $(INSTALLED) ## look at the connection form, a run and its log in a browser
+	@echo "=== pages of Airflow $(NEWEST) in a browser"
 	@CI=true $(PY) -m pytest tests/ui $(ARGS)
 
 test-deployment: .venv/deployment-$(DEPLOYED)/.installed ## break a distributed Airflow (Celery, PostgreSQL, Redis)
@@ -103,19 +103,24 @@ build: $(INSTALLED) ## sdist and wheel into dist/
 	@rm -rf dist
 	@$(PY) -m build --outdir dist
 
-check-wheel: build ## install the wheel into an empty environment and ask Airflow for the provider
-	@echo "=== the wheel holds the package and nothing else"
-	@$(PY) -m zipfile -l dist/*.whl | awk 'NR > 1 { print $$1 }' > dist/wheel.list
-	@! grep -vE '^airflow_provider_scnet(/|-)' dist/wheel.list
-	@grep -x airflow_provider_scnet/py.typed dist/wheel.list; rm dist/wheel.list
-	@echo "=== installing it with Airflow $(NEWEST)"
+check-wheel: build ## check sdist and wheel, and ask Airflow in an empty environment for the provider
+	@echo "=== metadata and long description"
+	@$(PY) -m twine check --strict dist/*
+	@echo "=== the wheel holds the package, the sdist all that is committed, and nothing else"
+	@$(PY) -m zipfile -l dist/*.whl | awk 'NR > 1 { print $$1 }' | grep -vE '^airflow_provider_scnet-[^/]+\.dist-info/' | sort > dist/wheel.list
+	@diff <(git ls-files airflow_provider_scnet | sort) dist/wheel.list
+	@grep -x airflow_provider_scnet/py.typed dist/wheel.list
+	@tar -tzf dist/*.tar.gz | sed 's,^[^/]*/,,' | grep -vx PKG-INFO | sort > dist/sdist.list
+	@diff <(git ls-files | sort) dist/sdist.list
+	@rm dist/*.list
+	@echo "=== installing the wheel with Airflow $(NEWEST)"
 	@rm -rf .venv/wheel .airflow/wheel; mkdir -p .airflow/wheel
 	@$(PYTHON) -m venv .venv/wheel
 	@.venv/wheel/bin/python -m pip install -q "pip==$(PIP_VERSION)"
 	@.venv/wheel/bin/python -m pip install -q -c constraints/airflow-$(NEWEST).txt "apache-airflow==$(NEWEST)" dist/*.whl
-	@cd .airflow/wheel; AIRFLOW_HOME="$$PWD" ../../.venv/wheel/bin/airflow providers get airflow-provider-scnet
+	@cd .airflow/wheel; AIRFLOW_HOME="$$PWD" ../../.venv/wheel/bin/airflow providers get --full --output yaml airflow-provider-scnet
 
-constraints: $(VERSIONS:%=constraints-%) constraints-interop ## resolve the files in constraints/ anew (Python 3.11); then run the matrix
+constraints: $(VERSIONS:%=constraints-%) constraints-deployment-$(DEPLOYED) constraints-interop ## resolve the files in constraints/ anew (Python 3.11); then run the matrix
 
 constraints-%:
 	@echo "=== resolving Airflow $*"

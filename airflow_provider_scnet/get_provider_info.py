@@ -12,8 +12,8 @@ def get_provider_info() -> dict[str, Any]:
         "name": "SCNet",
         "description": "Run and reliably stop `SCNet (国家超算互联网) <https://www.scnet.cn/>`__ HPC jobs.",
         "state": "ready",
-        "source-date-epoch": 1795305600,
-        "versions": ["0.1.0"],
+        "source-date-epoch": 1795824000,
+        "versions": ["0.2.0", "0.1.0"],
         "integrations": [
             {
                 "integration-name": "SCNet",

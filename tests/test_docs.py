@@ -7,7 +7,9 @@ import importlib.util
 import inspect
 import os
 import re
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -42,9 +44,13 @@ READMES = {"en": ROOT / "README.md", "zh": ROOT / "README.zh-CN.md"}
 GUIDES = {language: sorted((ROOT / "docs" / language).glob("*.md")) for language in READMES}
 PAGES = {language: [READMES[language], *GUIDES[language]] for language in READMES}
 PAIRS = list(zip(*PAGES.values(), strict=False))  # a guide without its pair is found below
-ALL_PAGES = [page for pages in PAGES.values() for page in pages]
+OF_THE_PROJECT = [ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")]
+"""Pages in English only."""
+ALL_PAGES = [*(page for pages in PAGES.values() for page in pages), *OF_THE_PROJECT]
 RETRIED = {"en": {True: "yes", False: "no"}, "zh": {True: "是", False: "否"}}
 README_LINES = 90
+LARGEST_IMAGE = 200_000
+"""In bytes."""
 IN_PICTURES = (ScnetSubmitJobOperator, ScnetJobSensor, ScnetDeleteJobsOperator)
 
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
@@ -432,6 +438,13 @@ def test_every_image_is_shown() -> None:
     assert set((ROOT / "docs" / "images").iterdir()) <= shown
 
 
+@each_page
+def test_images_have_a_text_and_are_small(page: Path) -> None:
+    for words, link in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", prose(page)):
+        assert words, link
+        assert (page.parent / link).stat().st_size < LARGEST_IMAGE, link
+
+
 @both
 def test_commands_exist(language: str) -> None:
     named = set(re.findall(r"\bmake ([a-z-]+)", text(language)))
@@ -455,6 +468,8 @@ def runner(page: Path, kind: str, block: str) -> str:
         return "test_connections_of_the_environment_are_read"
     if "curl " in block:
         return "test_control_of_the_guide_runs"
+    if all(line.startswith(f"python -m {__main__.__package__} ") for line in block.splitlines()):
+        return "test_commands_of_the_emulator_serve"
     if "airflow connections" in block:
         return "test_commands_of_the_connection_run"
     if "airflow dags trigger" in block:
@@ -474,15 +489,33 @@ def run_here(test: str) -> pytest.MarkDecorator:
 
 
 def is_known(command: str) -> bool:
-    match command.partition("#")[0].split():
-        case ["make", target]:
-            return target in make_targets()
+    words = shlex.split(command, comments=True)
+    variables = [word.partition("=")[0] for word in words if re.match(r"[A-Z_]+=", word)]
+    match [word for word in words if word.partition("=")[0] not in variables]:
+        case ["make", *targets]:
+            return set(targets) <= make_targets() and set(variables) <= make_variables()
         case ["pip", "install", "."]:
             return (ROOT / "pyproject.toml").is_file()
+        case ["airflow", "providers", "get", package]:
+            return package == get_provider_info()["package-name"]
+        case [".ci/run"]:
+            return os.access(ROOT / ".ci" / "run", os.X_OK)
         case ["python", "-m", module, *arguments]:
             options.parser().parse_args(arguments)
             return module == "airflow_provider_scnet.testing"
     return False
+
+
+def make_variables() -> set[str]:
+    """What a command may set: what the Makefile asks for, and the browser test."""
+    asked_for = re.findall(r"^([A-Z_]+) +\?=", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    return {*asked_for, *re.findall(r"SCNET_\w+", (ROOT / "tests" / "ui" / "conftest.py").read_text())}
+
+
+@each_page
+def test_every_command_in_the_text_exists(page: Path) -> None:
+    commands = [code for code in CODE.findall(prose(page)) if re.match(r"(make|airflow providers|\.ci/run)\b", code)]
+    assert [command for command in commands if not is_known(command)] == []
 
 
 @each_page
@@ -516,6 +549,22 @@ def test_connections_of_the_environment_are_read(block: str, monkeypatch: pytest
         monkeypatch.setenv(variable, value)
         name = variable.removeprefix("AIRFLOW_CONN_").lower()
         assert read_settings(ConnectionFields(name, ScnetHook.get_connection(name))).conn_id == name
+
+
+@run_here("test_commands_of_the_emulator_serve")
+def test_commands_of_the_emulator_serve(block: str) -> None:
+    for command in block.splitlines():
+        # Any free port, for the one that the guide names may be taken.
+        line = re.sub(r"--port \d+", "--port 0", command).replace("python ", f"{sys.executable} ", 1)
+        process = subprocess.Popen(shlex.split(line), cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        try:
+            address = next(found[1] for line in process.stdout or () if (found := re.match(r" +jobs +(\S+)", line)))
+            assert requests.get(address, timeout=10).ok
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+            process.communicate()
 
 
 Shell = Callable[..., str]

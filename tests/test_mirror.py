@@ -6,7 +6,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "airflow_provider_scnet"
-OF_THE_REPOSITORY = {"test_docs.py", "test_mirror.py", "test_walls.py"}
+OF_THE_REPOSITORY = {
+    "test_contributing.py",
+    "test_docs.py",
+    "test_mirror.py",
+    "test_named_addresses.py",
+    "test_walls.py",
+}
 """Tests of what is no module."""
 
 

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
 START_TIMEOUT = 180
+RUN_TIMEOUT = 300
 LOOK_TIMEOUT = 30
+IMAGES = PROJECT / "docs" / "images"
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
@@ -37,60 +39,89 @@ def pytest_ignore_collect(config: pytest.Config) -> bool | None:
 def missing(what: str) -> NoReturn:
     """Skip, unless the tests have to run."""
     if os.environ.get("CI", "").lower() in ("1", "true"):
-        pytest.fail(f"{what} Without it the connection form is not tested.", pytrace=False)
+        pytest.fail(f"{what} Without it Airflow's pages are not tested.", pytrace=False)
     pytest.skip(what)
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [free.getsockname()[1] for free in sockets]
+    for free in sockets:
+        free.close()
+    return ports
+
+
+def settings(home: Path, url: str, log_ports: list[int]) -> dict[str, str]:
+    """Airflow's, for an instance that shares nothing with others on the machine."""
+    return {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__API_AUTH__JWT_SECRET": "only for this test " * 5,
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(log_ports[0]),
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(log_ports[1]),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(PROJECT),
+    }
 
 
 class Airflow:
     """
-    Airflow's API server with a database of its own.
+    Airflow's API server with a database of its own, and the example DAGs.
 
     :param home: an empty folder.
     """
 
     def __init__(self, home: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port, *log_ports = free_ports(3)
         self.url = f"http://127.0.0.1:{port}"
         self._home = home
-        self._environ = {
-            **os.environ,
-            "AIRFLOW_HOME": str(home),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-            "PYTHONPATH": str(PROJECT),
-        }
+        self._environ = {**os.environ, **settings(home, self.url, log_ports)}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        shutil.copytree(PROJECT / "example_dags", home / "dags", ignore=shutil.ignore_patterns("demo.py"))
         self.run("db", "migrate")
-        with (home / "server.log").open("wb") as log:
-            self._server = subprocess.Popen(
-                [sys.executable, "-m", "airflow", "api-server", "--host", "127.0.0.1", "--port", str(port)],
-                env=self._environ,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        self.start("api-server", "--host", "127.0.0.1", "--port", str(port))
         self._wait_for_the_server()
 
     def _wait_for_the_server(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
-        while self._server.poll() is None and time.monotonic() < deadline:
+        while self._processes["api-server"].poll() is None and time.monotonic() < deadline:
             try:
                 with urllib.request.urlopen(f"{self.url}/api/v2/version", timeout=5):
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.2)
         self.stop()
-        pytest.fail(f"airflow api-server did not start:\n{(self._home / 'server.log').read_text()}", pytrace=False)
+        pytest.fail(f"airflow api-server did not start:\n{self.log('api-server')}", pytrace=False)
 
-    def stop(self) -> None:
-        """Stop the server."""
-        self._server.terminate()
-        try:
-            self._server.wait(30)
-        except subprocess.TimeoutExpired:
-            self._server.kill()
-            self._server.wait()
+    def start(self, component: str, *arguments: str, **environ: str) -> None:
+        """Start one of Airflow's processes."""
+        with (self._home / f"{component}.log").open("wb") as log:
+            self._processes[component] = subprocess.Popen(
+                [sys.executable, "-m", "airflow", component, *arguments],
+                env={**self._environ, **environ},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def stop(self, *components: str) -> None:
+        """Stop some of the processes, or all."""
+        stopped = [self._processes.pop(component) for component in components or list(self._processes)]
+        for process in stopped:
+            process.terminate()
+        for process in stopped:
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def log(self, component: str) -> str:
+        """What a process has said."""
+        return (self._home / f"{component}.log").read_text(errors="replace")
 
     def run(self, *arguments: str) -> None:
         """Run `airflow` on the command line."""
@@ -98,6 +129,31 @@ class Airflow:
             [sys.executable, "-m", "airflow", *arguments], env=self._environ, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+    def wait_for_run(self, dag_id: str, run_id: str) -> str:
+        """Wait until a run has ended; return its state."""
+        with urllib.request.urlopen(f"{self.url}/auth/token", timeout=LOOK_TIMEOUT) as answer:
+            token = json.load(answer)["access_token"]
+        run = urllib.request.Request(
+            f"{self.url}/api/v2/dags/{dag_id}/dagRuns/{run_id}", headers={"Authorization": f"Bearer {token}"}
+        )
+
+        def state() -> str:
+            with urllib.request.urlopen(run, timeout=LOOK_TIMEOUT) as answer:
+                return json.load(answer)["state"]
+
+        self.wait_for(lambda: state() in ("success", "failed"), "the run to end")
+        return state()
+
+    def wait_for(self, condition: Callable[[], Any], what: str) -> None:
+        """Wait for what the processes do; without it, fail with what they have said."""
+        deadline = time.monotonic() + RUN_TIMEOUT
+        while time.monotonic() < deadline:
+            if condition():
+                return
+            time.sleep(0.2)
+        logs = "\n".join(f"=== {component}\n{self.log(component)}" for component in self._processes)
+        pytest.fail(f"Waited in vain for {what}:\n{logs}", pytrace=False)
 
     def connection(self, conn_id: str) -> dict[str, Any]:
         """Return a stored Connection, `extra` decoded."""
@@ -166,6 +222,21 @@ class Page:
         element.send_keys(text or Keys.DELETE)
         self.wait(lambda: element.get_attribute("value") == text, f"text in {xpath}")
 
+    def wait_until_still(self, xpath: str) -> None:
+        """Wait until something has been in the same place twice in a row."""
+        places: list[dict[str, Any]] = []
+
+        def still() -> bool:
+            places.append(self.find(xpath).rect)
+            return places[-2:-1] == places[-1:]
+
+        self.wait(still, f"{xpath} to be still")
+
+    def take_picture(self, xpath: str, name: str) -> None:
+        """Renew a picture of the guides, if asked to: `SCNET_SCREENSHOT=1 make test-ui`."""
+        if os.environ.get("SCNET_SCREENSHOT") == "1":
+            self.find(xpath).screenshot(str(IMAGES / name))
+
     @property
     def content(self) -> str:
         """All that a user, or a script in the page, can read here."""
@@ -176,7 +247,7 @@ class Page:
 @pytest.fixture(scope="session")
 def new_airflow() -> None:
     if tuple(int(part) for part in airflow.__version__.split(".")[:2]) < (3, 3):
-        pytest.skip(f"The form of Airflow 3.3 is tested; this is {airflow.__version__}.")
+        pytest.skip(f"The pages of Airflow 3.3 are tested; this is {airflow.__version__}.")
 
 
 @pytest.fixture(scope="session")
@@ -221,6 +292,8 @@ def browser(new_airflow: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def page(browser: Chrome, webserver: Airflow) -> Page:
-    """The list of connections."""
+    """The list of connections, as somebody sees it who comes for the first time."""
     browser.get(f"{webserver.url}/connections")
+    browser.execute_script("localStorage.clear()")
+    browser.refresh()
     return Page(browser, webserver)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,11 +12,11 @@ from airflow_provider_scnet.testing import ScnetEmulator
 if TYPE_CHECKING:
     from tests.ui.conftest import Page
 
-IMAGES = Path(__file__).parents[2] / "docs" / "images"
 CONNECTION_TYPE = get_provider_info()["connection-types"][0]
 FIELDS = CONNECTION_TYPE["conn-fields"]
 BEHAVIOUR = CONNECTION_TYPE["ui-field-behaviour"]
 STANDARD = BEHAVIOUR["relabeling"]
+DIALOG = "//*[@role='dialog']"
 
 TOKEN = "region-token-example-0001"
 ACCESS_KEY = "ak-example-0001"
@@ -54,13 +52,6 @@ def save(page: Page) -> None:
     page.wait(lambda: not page.all("//*[@role='dialog']"), "the form to close")
 
 
-def take_picture(page: Page, name: str) -> None:
-    """Renew a picture of the guide to the Connection, if asked to: `SCNET_SCREENSHOT=1 make test-ui`."""
-    if os.environ.get("SCNET_SCREENSHOT") == "1":
-        IMAGES.mkdir(parents=True, exist_ok=True)
-        page.find("//*[@role='dialog']").screenshot(str(IMAGES / name))
-
-
 def test_the_form_explains_itself(page: Page) -> None:
     add_connection(page, "scnet_default")
 
@@ -69,7 +60,7 @@ def test_the_form_explains_itself(page: Page) -> None:
         assert page.find(f"//label[.='{label}']")
     assert page.find(field("password")).get_attribute("type") == "password"
     assert page.all(field("schema")) == []
-    take_picture(page, "connection-form.png")
+    page.take_picture(DIALOG, "connection-form.png")
 
     open_section(page, "Extra Fields", field("access_key"))
     for name, shown in FIELDS.items():
@@ -77,7 +68,7 @@ def test_the_form_explains_itself(page: Page) -> None:
         assert page.find(f"{row}//label").text == shown["label"]
         assert page.find(f"{row}//*[@data-part='helper-text']").text == shown["description"]
         assert (page.all(field(name))[0].get_attribute("type") == "password") == (name in ("access_key", "secret_key"))
-    take_picture(page, "connection-form-extra.png")
+    page.take_picture(DIALOG, "connection-form-extra.png")
 
 
 def test_every_value_is_stored_and_no_secret_is_shown(page: Page) -> None:
