@@ -147,7 +147,7 @@ def test_all_members_of_a_fault(scnet, control, call):
     [
         ("/faults", {}, "the body must be a JSON object with a member 'call', like {\"call\": ...}"),
         ("/faults", [1], "the body must be a JSON object with a member 'call', like {\"call\": ...}"),
-        ("/faults", {"call": "lists"}, "no call 'lists', only ['*', 'all_history', "),
+        ("/faults", {"call": "lists"}, "no call 'lists', only ['*', "),
         ("/faults", {"call": "list", "hald": True}, "no member 'hald', only ['after', 'body', 'call', "),
         ("/faults", {"call": None}, "'call' must be a text, not null"),
         ("/faults", {"call": "list", "hold": 1}, "'hold' must be true or false, not 1"),
