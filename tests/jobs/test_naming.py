@@ -16,12 +16,14 @@ tags = st.builds(
     task_id=st.text(),
     map_index=st.integers(-1, 10**6),
     generation=st.integers(0, 10**4),
+    iteration=st.none() | st.text(),
 )
 
 
 def test_name() -> None:
     assert re.fullmatch(r"channel_flow_[a-z2-7]{12}_g2", TAG.name("channel flow"))
     assert re.fullmatch(r"x_[a-z2-7]{12}_m0_g2", JobTag(TAG.task, 0, 2).name("x"))
+    assert JobTag(TAG.task, 3, 2, "abcdefgh").name("x") == f"x_{TAG.task}_labcdefgh_m3_g2"
 
 
 @given(tags, st.text(max_size=60))
@@ -55,3 +57,4 @@ def test_each_task_of_each_run_of_each_dag_has_its_own() -> None:
 def test_instance_is_the_same_whatever_generation() -> None:
     assert TAG.is_of_same_instance(JobTag(TAG.task, -1, 9))
     assert not TAG.is_of_same_instance(JobTag(TAG.task, 0, 2))
+    assert not TAG.is_of_same_instance(JobTag(TAG.task, -1, 2, "abcdefgh"))
