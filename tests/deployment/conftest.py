@@ -206,6 +206,8 @@ def _settings(home: Path) -> dict[str, str]:
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     with ScnetEmulator() as scnet:
         running = Deployment(tmp_path_factory.mktemp("airflow"), scnet)
-        running.warm_up()
-        yield running
-        running.close()
+        try:
+            running.warm_up()
+            yield running
+        finally:
+            running.close()
