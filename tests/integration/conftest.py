@@ -18,6 +18,8 @@ from tests.conftest import EXAMPLE_DAGS
 
 HOME = Path(os.environ["AIRFLOW_HOME"])
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
+PATIENCE = 300.0
+"""Seconds for whatever Airflow does; a machine may be busy."""
 
 
 @dataclass
@@ -49,7 +51,7 @@ class RunningDag:
         """What it has printed so far."""
         return ANSI.sub("", self.log.read_text())
 
-    def finish(self, timeout: float = 60) -> Run:
+    def finish(self, timeout: float = PATIENCE) -> Run:
         """Wait for its end, and read what became of it."""
         self.process.wait(timeout)
         assert "starting task" in self.output, self.output  # else there is no run to read

@@ -21,6 +21,7 @@ from cryptography.fernet import Fernet
 from airflow_provider_scnet.testing import Bystander, Fault, RecordedRequest, ScnetEmulator
 from airflow_provider_scnet.testing.wire import Answer, envelope
 from tests.conftest import EXAMPLE_DAGS
+from tests.integration.conftest import PATIENCE
 
 pytestmark = pytest.mark.integration
 
@@ -108,7 +109,7 @@ class Airflow:
             cwd=self.home,
             capture_output=True,
             text=True,
-            timeout=120,  # a task that waits for its retry would take longer
+            timeout=PATIENCE,
         )
         text = ANSI.sub("", result.stdout + result.stderr)
         self.output.append(text)
