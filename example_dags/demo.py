@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
 import time
@@ -42,6 +41,7 @@ def main() -> int:
         scnet.fail("submit", drop=True, effect=True)
         print(f"SCNet emulator at {scnet.url}; Airflow's own output in {LOG}\n")
         environment = _environment(scnet)
+        os.environ.update(environment)
         _step("Airflow: create an SQLite database", "db", "migrate", environment=environment)
         said = {dag_id: _run(dag_id, conf, environment) for dag_id, conf in DAGS.items()}
         for dag_id in DAGS:
@@ -82,22 +82,24 @@ def _step(title: str, *arguments: str, environment: dict[str, str]) -> None:
 
 
 def _tell_of_run(dag_id: str, said: list[str]) -> None:
-    """Read from Airflow's database what became of the run's tasks."""
-    with sqlite3.connect(HOME / "airflow.db") as database:
-        run = database.execute("SELECT state FROM dag_run WHERE dag_id = ?", (dag_id,)).fetchone()
-        tasks = database.execute(
-            "SELECT task_id, state FROM task_instance WHERE dag_id = ? ORDER BY start_date", (dag_id,)
-        ).fetchall()
-        result = database.execute(
-            "SELECT value FROM xcom WHERE dag_id = ? AND task_id = 'delete_jobs' AND key = 'return_value'", (dag_id,)
-        ).fetchone()
-    print(f"\n{dag_id}: run {run[0] if run else 'missing'}")
-    for (task_id, state), count in Counter(tasks).items():
+    """Ask Airflow what became of the run's tasks."""
+    from airflow.models.dagrun import DagRun  # not before the environment says where its database is
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        run = session.query(DagRun).filter_by(dag_id=dag_id).first()
+        instances = session.query(TaskInstance).filter_by(dag_id=dag_id).order_by(TaskInstance.start_date).all()
+        tasks = Counter((ti.task_id, str(ti.state)) for ti in instances)
+        result = instances[0].xcom_pull(task_ids="delete_jobs", session=session) if instances else None
+        state = run.state if run else "missing"
+    print(f"\n{dag_id}: run {state}")
+    for (task_id, state), count in tasks.items():
         print(f"  {task_id:<16} {state}{f' ({count} times)' if count > 1 else ''}")
     for line in said:
         print(f"  | {line}")
     if result:
-        print(f"  the teardown's account: {result[0] if isinstance(result[0], str) else json.dumps(result[0])}")
+        print(f"  the teardown's account: {json.dumps(result)}")
 
 
 def _tell_of_jobs(scnet: ScnetEmulator) -> int:

@@ -451,6 +451,15 @@ def test_commands_exist(language: str) -> None:
     assert {"demo", "test", "help"} <= named <= make_targets()
 
 
+@both
+def test_readme_names_what_the_matrix_runs(language: str) -> None:
+    versions = re.search(r"^VERSIONS +\?= (.*)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert versions
+    named = {part for entry in versions[1].split() for part in entry.split("@")} | {"3.11"}
+    (line,) = [line for line in READMES[language].read_text(encoding="utf-8").splitlines() if "2.11.2" in line]
+    assert set(re.findall(r"(?<![\w.,])\d\.\d+(?:\.\w+)?", line)) == named
+
+
 # --- blocks of code --------------------------------------------------------------------------------------------------
 
 

@@ -12,9 +12,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
-LAYERS, EMULATOR, LIBRARIES, AT_PARSING = (
+LAYERS, EMULATOR, STANDARD, LIBRARIES, AT_PARSING = (
     "Each room imports only rooms below it",
     "The emulator and the package do not know each other",
+    "The emulator needs nothing but the standard library",
     "What every DAG parse imports loads no HTTP library",
     "TID253",
 )
@@ -51,6 +52,8 @@ def test_walls_stand(copy: Path) -> None:
     [
         ("testing/cluster.py", "from airflow_provider_scnet.api.states import Phase", LAYERS),
         ("testing/cluster.py", "from airflow_provider_scnet.wording import quote", LAYERS),
+        ("testing/cluster.py", "from airflow.providers.common.compat.sdk import conf", STANDARD),
+        ("testing/server.py", "import requests", STANDARD),
         ("jobs/parsing.py", "from airflow_provider_scnet.testing import ScnetEmulator", EMULATOR),
         ("api/states.py", "from airflow_provider_scnet.jobs.options import seconds", LAYERS),
         ("api/gateway.py", "from airflow_provider_scnet.connection.settings import Settings", LAYERS),

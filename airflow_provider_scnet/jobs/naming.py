@@ -17,7 +17,10 @@ LONGEST_OWN_PART = 32
 _TAG_BITS = 60
 _TAG_LENGTH = _TAG_BITS // 5
 _TASK = rf"[a-z2-7]{{{_TAG_LENGTH}}}"
-_NAME = re.compile(rf"(?:.*_)?(?P<tag>{_TASK})(?:_m(?P<map_index>\d+))?_g(?P<generation>\d+)")
+_ITERATION_LENGTH = 8
+_NAME = re.compile(
+    rf"(?:.*_)?(?P<tag>{_TASK})(?:_l(?P<iteration>[a-z2-7]{{{_ITERATION_LENGTH}}}))?(?:_m(?P<map_index>\d+))?_g(?P<generation>\d+)"
+)
 
 
 @dataclass(frozen=True)
@@ -29,21 +32,27 @@ class JobTag:
     :param task: stands for DAG, run and task; 60 bits of a hash.
     :param map_index: which one of a mapped task, or -1.
     :param generation: stays the same over retries, and is another one after a clear.
+    :param iteration: stands for one pass of a loop; 40 bits of a hash, empty outside of loops.
     """
 
     task: str
     map_index: int
     generation: int
+    iteration: str = ""
 
     @classmethod
-    def of(cls, *, dag_id: str, run_id: str, task_id: str, map_index: int, generation: int) -> Self:
+    def of(
+        cls, *, dag_id: str, run_id: str, task_id: str, map_index: int, generation: int, iteration: str | None = None
+    ) -> Self:
         """
         Return the tag of a task instance.
 
         :param task_id: with the groups it is in.
         :param generation: ``max_tries`` of the task instance.
+        :param iteration: what tells one pass of a loop from the others; ``None`` outside of loops.
         """
-        return cls(task_tag(dag_id, run_id, task_id), map_index, generation)
+        passed = _hashed(iteration, _ITERATION_LENGTH) if iteration is not None else ""
+        return cls(task_tag(dag_id, run_id, task_id), map_index, generation, passed)
 
     @classmethod
     def read(cls, name: str) -> Self | None:
@@ -55,7 +64,7 @@ class JobTag:
         match = _NAME.fullmatch(name.strip())
         if not match:
             return None
-        return cls(match["tag"], int(match["map_index"] or -1), int(match["generation"]))
+        return cls(match["tag"], int(match["map_index"] or -1), int(match["generation"]), match["iteration"] or "")
 
     def name(self, own: str) -> str:
         """
@@ -64,8 +73,9 @@ class JobTag:
         :param own: what the user calls it.
         """
         safe = re.sub(r"[^A-Za-z0-9-]+", "_", own).strip("_")[:LONGEST_OWN_PART].strip("_")
+        iteration = f"_l{self.iteration}" if self.iteration else ""
         member = f"_m{self.map_index}" if self.map_index >= 0 else ""
-        return f"{safe or 'job'}_{self.task}{member}_g{self.generation}"
+        return f"{safe or 'job'}_{self.task}{iteration}{member}_g{self.generation}"
 
     def is_of_same_instance(self, other: JobTag) -> bool:
         """
@@ -73,13 +83,17 @@ class JobTag:
 
         :param other: its tag.
         """
-        return (self.task, self.map_index) == (other.task, other.map_index)
+        return self.instance == other.instance
+
+    @property
+    def instance(self) -> tuple[str, str, int]:
+        """The task instance, whatever generation."""
+        return self.task, self.iteration, self.map_index
 
 
 def task_tag(dag_id: str, run_id: str, task_id: str) -> str:
     """Return what stands for a task of a run in the names of its jobs, whatever map index and generation."""
-    digest = hashlib.sha256(json.dumps([dag_id, run_id, task_id]).encode()).digest()
-    return base64.b32encode(digest).decode().lower()[:_TAG_LENGTH]
+    return _hashed(json.dumps([dag_id, run_id, task_id]), _TAG_LENGTH)
 
 
 def read_task_tags(value: Any) -> list[str]:
@@ -101,3 +115,7 @@ def read_task_tags(value: Any) -> list[str]:
             hint = f" In this name it is {named.task!r}, which stands for all jobs of the task." if named else ""
             raise ValueError(f"job_tags: {tag!r} is no tag: it has {_TAG_LENGTH} letters a-z and digits 2-7.{hint}")
     return tags
+
+
+def _hashed(what: str, length: int) -> str:
+    return base64.b32encode(hashlib.sha256(what.encode()).digest()).decode().lower()[:length]

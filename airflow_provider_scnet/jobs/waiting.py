@@ -134,13 +134,13 @@ class Watch:
         Send a delete of what goes on beside the jobs, with each look until it has ended; return the jobs that have
         such twins.
         """
-        ours = {(tag.task, tag.map_index): ref for ref in live if (tag := self._refs[ref])}
+        ours = {tag.instance: ref for ref in live if (tag := self._refs[ref])}
         if not ours:
             return set()
         one = next(iter(live))
         twins: dict[JobRef, JobRef] = {}
-        for job in jobs_of({task for task, _ in ours}, listed, one.scheduler_id, one.user):
-            ref = ours.get((job.tag.task, job.tag.map_index))
+        for job in jobs_of({task for task, *_ in ours}, listed, one.scheduler_id, one.user):
+            ref = ours.get(job.tag.instance)
             if ref and job.phase in GOES_ON and (job.ref in self._twins or self._is_twin(job, ref, live[ref])):
                 twins[job.ref] = ref
                 if not job.is_on_its_way_out:

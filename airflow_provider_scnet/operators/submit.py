@@ -326,7 +326,7 @@ class ScnetSubmitJobOperator(BaseOperator):
             hook.client,
             Target(scheduler_id, hook.submitting_user, tag, members),
             self._notebook(context),
-            is_retry=context["ti"].try_number > 1,
+            is_retry=_may_have_run(context),
             since=began or datetime.now(UTC) - LONGEST_RUN,
             logger=self.log,
         )
@@ -334,13 +334,16 @@ class ScnetSubmitJobOperator(BaseOperator):
     def _tag(self, context: Context) -> JobTag:
         from airflow_provider_scnet.jobs.naming import JobTag
 
-        ti = context["ti"]
+        ti: Any = context["ti"]
+        loop: Any = context.get("loop")  # Airflow 3.4
         return JobTag.of(
             dag_id=ti.dag_id,
             run_id=ti.run_id,
             task_id=ti.task_id,
             map_index=-1 if ti.map_index is None else ti.map_index,
             generation=ti.max_tries,
+            # A clear may make another region of later passes, which then begin with the generation of the first ones.
+            iteration=f"{ti.region_id} {loop.index}" if loop else None,
         )
 
     def _name(self, context: Context) -> str:
@@ -353,3 +356,8 @@ class ScnetSubmitJobOperator(BaseOperator):
 
     def _arguments(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in JobSpecification.__dataclass_fields__}
+
+
+def _may_have_run(context: Context) -> bool:
+    """Whether this task instance may have sent something already: a reschedule (Airflow 3.4) counts as no try."""
+    return context["ti"].try_number > 1 or (context.get("task_reschedule_count") or 0) > 0

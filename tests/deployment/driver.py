@@ -1,19 +1,27 @@
-"""What a person does in the UI, done to the database of a running Airflow: one JSON command a line."""
+"""
+What a person does in the UI, done to a running Airflow: one JSON command a line. Clearing goes through the API where
+there is one, for that does more than its models do (3.4 drops the state store of the tasks).
+"""
 
 from __future__ import annotations
 
 import inspect
 import json
+import os
 import sys
 from typing import Any
 
+import requests
+from airflow import __version__
 from airflow.api.common.trigger_dag import trigger_dag
+from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.models.pool import Pool
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.taskinstance import TaskInstance, clear_task_instances
 from airflow.utils.session import create_session
 
+IS_AIRFLOW_2 = __version__.startswith("2.")
 MARK = "@@"
 """Before each answer: Airflow prints to the same place."""
 
@@ -73,23 +81,71 @@ def run_state(dag_id: str) -> str:
         return str(session.query(DagRun).filter_by(dag_id=dag_id).one().state)
 
 
-def clear(dag_id: str, task_ids: list[str]) -> list[str]:
-    """Clear tasks and what comes after them; Airflow adds their setups and teardowns by itself."""
-    dag = SerializedDagModel.get(dag_id).dag
-    selected = list(dag.partial_subset(task_ids, include_downstream=True, include_upstream=False).task_dict)
+def pause(dag_id: str, is_paused: bool) -> None:
+    """Keep the scheduler from starting anything of a DAG, or let it go on."""
+    with create_session() as session:
+        session.query(DagModel).filter(DagModel.dag_id == dag_id).one().is_paused = is_paused
+
+
+def remembered(dag_id: str) -> int:
+    """Tell how many entries of the tasks of a DAG are in the state store."""
+    from airflow.models.task_state_store import TaskStateStoreModel
+
+    with create_session() as session:
+        return int(session.query(TaskStateStoreModel).filter(TaskStateStoreModel.dag_id == dag_id).count())
+
+
+def clear(dag_id: str, task_ids: list[str]) -> None:
+    """Clear tasks of the only run and what comes after them; Airflow adds their setups and teardowns by itself."""
+    if IS_AIRFLOW_2:
+        dag = SerializedDagModel.get(dag_id).dag
+        _clear_instances(dag_id, dag.partial_subset(task_ids, include_downstream=True, include_upstream=False).task_ids)
+        return
+    which = {"dag_run_id": _only_run(dag_id), "task_ids": task_ids, "include_downstream": True, "only_failed": False}
+    _post(f"dags/{dag_id}/clearTaskInstances", {**which, "dry_run": False})
+
+
+def clear_run(dag_id: str) -> None:
+    """Clear the only run."""
+    if IS_AIRFLOW_2:
+        _clear_instances(dag_id, SerializedDagModel.get(dag_id).dag.task_ids)
+        return
+    _post(f"dags/{dag_id}/dagRuns/{_only_run(dag_id)}/clear", {"dry_run": False})
+
+
+def _clear_instances(dag_id: str, task_ids: list[str]) -> None:
     with create_session() as session:
         query = session.query(TaskInstance).filter(TaskInstance.dag_id == dag_id)
-        clear_task_instances([ti for ti in query if ti.task_id in selected], session)
-    return selected
+        clear_task_instances([ti for ti in query if ti.task_id in task_ids], session)
+
+
+def _only_run(dag_id: str) -> str:
+    with create_session() as session:
+        return str(session.query(DagRun.run_id).filter(DagRun.dag_id == dag_id).scalar())
+
+
+def _post(path: str, body: dict[str, Any]) -> None:
+    server = f"http://127.0.0.1:{os.environ['TEST_API_PORT']}"
+    token = requests.get(f"{server}/auth/token", timeout=30).json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = requests.post(f"{server}/api/v2/{path}", json=body, headers=headers, timeout=60)
+    assert answer.ok, answer.text
+
+
+COMMANDS = {
+    do.__name__: do
+    for do in (
+        *(is_known, trigger, run_state, instances, mark, pause, clear, clear_run),
+        *(remembered, set_slots, slots_held),
+    )
+}
 
 
 def main() -> None:
     """Serve until nobody asks any more."""
-    commands = [is_known, trigger, instances, mark, clear, set_slots, slots_held, run_state]
-    by_name = {command.__name__: command for command in commands}
     for line in sys.stdin:
         command, arguments = json.loads(line)
-        print(MARK + json.dumps(by_name[command](**arguments)), flush=True)
+        print(MARK + json.dumps(COMMANDS[command](**arguments)), flush=True)
 
 
 if __name__ == "__main__":

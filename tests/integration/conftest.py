@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,11 +18,13 @@ from tests.conftest import EXAMPLE_DAGS
 
 HOME = Path(os.environ["AIRFLOW_HOME"])
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
+PATIENCE = 300.0
+"""Seconds for whatever Airflow does; a machine may be busy."""
 
 
 @dataclass
 class Run:
-    """What Airflow's database says after a run."""
+    """What Airflow says after a run."""
 
     state: str
     tasks: dict[str, str]
@@ -51,7 +51,7 @@ class RunningDag:
         """What it has printed so far."""
         return ANSI.sub("", self.log.read_text())
 
-    def finish(self, timeout: float = 60) -> Run:
+    def finish(self, timeout: float = PATIENCE) -> Run:
         """Wait for its end, and read what became of it."""
         self.process.wait(timeout)
         assert "starting task" in self.output, self.output  # else there is no run to read
@@ -115,26 +115,20 @@ def start_dag(airflow: None, tmp_path: Path) -> Iterator[Callable[[str], Running
 
 
 def _read(dag_id: str) -> Run:
-    """Read from Airflow's database what became of a DAG's latest run."""
-    with sqlite3.connect(HOME / "airflow.db") as database:
-        latest = "SELECT run_id, state FROM dag_run WHERE dag_id = ? ORDER BY id DESC LIMIT 1"
-        run_id, state = database.execute(latest, (dag_id,)).fetchone()
-        where, key = "WHERE dag_id = ? AND run_id = ?", (dag_id, run_id)
-        rows = database.execute(f"SELECT task_id, state, try_number FROM task_instance {where}", key).fetchall()
-        xcoms = database.execute(f"SELECT task_id, value FROM xcom {where} AND key = 'return_value'", key).fetchall()
-    return Run(
-        state,
-        {task_id: state for task_id, state, _ in rows},
-        {task_id: tries for task_id, _, tries in rows},
-        {task_id: _decoded(value) for task_id, value in xcoms},
-    )
+    """Ask Airflow's models what became of a DAG's latest run: its tables have other names in other versions."""
+    from airflow.models.dagrun import DagRun
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
 
-
-def _decoded(value: Any) -> Any:
-    """Airflow 3 encodes what it has encoded already."""
-    while isinstance(value, str | bytes):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return value
-    return value
+    with create_session() as session:
+        run = session.query(DagRun).filter_by(dag_id=dag_id).order_by(DagRun.id.desc()).first()
+        instances = session.query(TaskInstance).filter_by(dag_id=dag_id, run_id=run.run_id).all()
+        returned = {
+            ti.task_id: ti.xcom_pull(task_ids=ti.task_id, map_indexes=ti.map_index, session=session) for ti in instances
+        }
+        return Run(
+            run.state,
+            {ti.task_id: ti.state for ti in instances},
+            {ti.task_id: ti.try_number for ti in instances},
+            {task_id: value for task_id, value in returned.items() if value is not None},
+        )

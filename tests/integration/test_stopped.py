@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from airflow_provider_scnet.testing import Job, ScnetEmulator
-from tests.integration.conftest import RunningDag
+from tests.integration.conftest import PATIENCE, RunningDag
 
 pytestmark = pytest.mark.integration
 
-SECONDS = 2
-"""One is promised; the other is for a busy machine."""
+HANGS = 60
+"""Seconds for which an answer does not come."""
+SOON = 20
+"""Seconds for a deletion to tell how far it got: it waits neither for that answer nor for a next look."""
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def region(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScnetEmulator]:
         yield scnet
 
 
-def wait_until(condition: Callable[[], bool], run: RunningDag, timeout: float = 60) -> None:
+def wait_until(condition: Callable[[], object], run: RunningDag, timeout: float = PATIENCE) -> None:
     deadline = time.monotonic() + timeout
     while not condition():
         assert run.process.poll() is None, run.output
@@ -36,21 +38,12 @@ def wait_until(condition: Callable[[], bool], run: RunningDag, timeout: float = 
         time.sleep(0.02)
 
 
-def wait_for_a_pause(region: ScnetEmulator, run: RunningDag) -> None:
-    """Wait until nothing was sent for half a second: then no request is on its way."""
-    count = -1
-    while count != len(region.requests):
-        count = len(region.requests)
-        time.sleep(0.5)
-    assert run.process.poll() is None, run.output
-
-
 def stop(run: RunningDag, region: ScnetEmulator) -> None:
     """Send SIGTERM, and check what holds wherever it arrives."""
     sent_before = len(region.requests)
     run.process.send_signal(signal.SIGTERM)
-    wait_until(lambda: "Stopped in the middle" in run.output, run, timeout=SECONDS)
-    assert run.finish(timeout=20).tasks == {"delete_jobs": "failed"}
+    wait_until(lambda: "Stopped in the middle" in run.output, run, timeout=SOON)
+    assert run.finish().tasks == {"delete_jobs": "failed"}
     assert len(region.requests) == sent_before
 
 
@@ -60,11 +53,7 @@ def assert_names(run: RunningDag, job: Job, seen_as: str) -> None:
 
 def test_on_kill_while_it_waits(region: ScnetEmulator, start_dag: Callable[[str], RunningDag]) -> None:
     run = start_dag("stopped_waiting")
-    wait_until(lambda: region.calls["list"] > 0, run)
-    wait_for_a_pause(region, run)
-    looks = region.calls["list"]
-    wait_until(lambda: region.calls["list"] > looks, run)
-    wait_for_a_pause(region, run)
+    wait_until(lambda: re.search("not settled: .*running", run.output), run)  # said before each pause
     stop(run, region)
     assert "Of 4 jobs, 4 were named in a delete" in run.output
     for job in region.active_jobs:
@@ -73,7 +62,7 @@ def test_on_kill_while_it_waits(region: ScnetEmulator, start_dag: Callable[[str]
 
 
 def test_on_kill_while_a_look_hangs(region: ScnetEmulator, start_dag: Callable[[str], RunningDag]) -> None:
-    hanging = region.fail("list", latency=20, after=6)
+    hanging = region.fail("list", latency=HANGS, after=6)
     run = start_dag("stopped_looking")
     wait_until(lambda: hanging.hits > 0, run)
     stop(run, region)
@@ -84,7 +73,7 @@ def test_on_kill_while_a_look_hangs(region: ScnetEmulator, start_dag: Callable[[
 
 def test_on_kill_while_a_delete_hangs(region: ScnetEmulator, start_dag: Callable[[str], RunningDag]) -> None:
     """The third of four deletes: whether that one counts is not known, but the fourth was surely not sent."""
-    hanging = region.fail("delete", latency=20, after=2)
+    hanging = region.fail("delete", latency=HANGS, after=2)
     run = start_dag("stopped_sending")
     wait_until(lambda: hanging.hits > 0, run)
     stop(run, region)

@@ -16,12 +16,14 @@ tags = st.builds(
     task_id=st.text(),
     map_index=st.integers(-1, 10**6),
     generation=st.integers(0, 10**4),
+    iteration=st.none() | st.text(),
 )
 
 
 def test_name() -> None:
     assert re.fullmatch(r"channel_flow_[a-z2-7]{12}_g2", TAG.name("channel flow"))
     assert re.fullmatch(r"x_[a-z2-7]{12}_m0_g2", JobTag(TAG.task, 0, 2).name("x"))
+    assert JobTag(TAG.task, 3, 2, "abcdefgh").name("x") == f"x_{TAG.task}_labcdefgh_m3_g2"
 
 
 @given(tags, st.text(max_size=60))
@@ -79,3 +81,4 @@ def test_name_is_no_tag() -> None:
     """It is of one job, and its tag of all jobs of the task: which of them is meant has to be said."""
     with pytest.raises(ValueError, match=f"In this name it is '{TAG.task}', which stands for all jobs"):
         read_task_tags(TAG.name("flow"))
+    assert not TAG.is_of_same_instance(JobTag(TAG.task, -1, 2, "abcdefgh"))

@@ -5,6 +5,7 @@ import re
 import threading
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -119,6 +120,23 @@ def test_kill_before_anything_is_submitted(scnet_default: ScnetEmulator) -> None
     with pytest.raises(ScnetStoppedError, match="told to stop"):
         operator.execute({"ti": TaskInstance(try_number=2)})
     assert not scnet_default.jobs
+
+
+@pytest.mark.parametrize("moved_on", [{"try_number": 2}, {"task_reschedule_count": 1}], ids=str)
+def test_job_of_an_earlier_run_of_the_task_is_found(scnet_default: ScnetEmulator, moved_on: dict[str, int]) -> None:
+    """A reschedule leaves the number of the try as it is."""
+    ref = ScnetSubmitJobOperator(**JOB).execute({"ti": TaskInstance()})
+    again: Any = {"ti": TaskInstance(try_number=moved_on.get("try_number", 1)), **moved_on}
+    assert ScnetSubmitJobOperator(**JOB).execute(again) == ref
+    assert scnet_default.calls["submit"] == 1
+
+
+def test_passes_of_a_loop_are_told_apart(scnet_default: ScnetEmulator) -> None:
+    for region, index in (("a", 0), ("a", 1), ("b", 1)):
+        loop = SimpleNamespace(index=index)
+        ScnetSubmitJobOperator(**JOB).execute({"ti": TaskInstance(region_id=region), "loop": loop})
+    assert len({job.name for job in scnet_default.jobs}) == 3
+    assert all(re.fullmatch(r"submit_\w{12}_l\w{8}_g0", job.name) for job in scnet_default.jobs)
 
 
 def test_template_fields_of_a_submission() -> None:

@@ -191,6 +191,10 @@ class Run:
         """Clear tasks and what comes after them."""
         self.airflow.do("clear", dag_id=self.dag_id, task_ids=list(task_ids))
 
+    def clear_all(self) -> None:
+        """Clear the run."""
+        self.airflow.do("clear_run", dag_id=self.dag_id)
+
     def _pid(self, task_id: str) -> int:
         return int(self._instances()[task_id]["pid"])
 

@@ -51,7 +51,7 @@ def run_cleared(airflow: Distributed) -> None:
     run = airflow.begin("run_cleared")
     run.wait_for_state("wait", "deferred")
     (old,) = run.account.jobs
-    run.clear("submit", "wait", "delete")
+    run.clear_all()
     run.wait_for_jobs(2)
     assert run.job(old)["state"] == "CANCELLED"  # before the new one was submitted
     run.wait_for_state("wait", "deferred")

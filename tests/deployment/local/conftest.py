@@ -57,6 +57,8 @@ class LocalDeployment(Deployment):
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDeployment]:
     with ScnetEmulator() as scnet:
         running = LocalDeployment(tmp_path_factory.mktemp("airflow"), scnet)
-        running.warm_up()
-        yield running
-        running.close()
+        try:
+            running.warm_up()
+            yield running
+        finally:
+            running.close()
