@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
+import pydoc
 import inspect
 import os
 import re
@@ -170,10 +170,10 @@ def test_every_named_class_exists(language: str) -> None:
 
 
 @both
-def test_every_named_module_exists(language: str) -> None:
+def test_every_name_of_the_package_exists(language: str) -> None:
     named = set(re.findall(r"airflow_provider_scnet(?:\.\w+)+", text(language)))
     assert "airflow_provider_scnet.testing" in named
-    assert [name for name in named if importlib.util.find_spec(name) is None] == []
+    assert [name for name in named if pydoc.locate(name) is None] == []
 
 
 @both
@@ -477,7 +477,7 @@ def runner(page: Path, kind: str, block: str) -> str:
         return "test_connections_of_the_environment_are_read"
     if "curl " in block:
         return "test_control_of_the_guide_runs"
-    if all(line.startswith(f"python -m {__main__.__package__} ") for line in block.splitlines()):
+    if all(line.startswith("python -m airflow_provider_scnet.testing ") for line in block.splitlines()):
         return "test_commands_of_the_emulator_serve"
     if "airflow connections" in block:
         return "test_commands_of_the_connection_run"

@@ -57,10 +57,11 @@ def test_each_task_of_each_run_of_each_dag_has_its_own() -> None:
 def test_instance_is_the_same_whatever_generation() -> None:
     assert TAG.is_of_same_instance(JobTag(TAG.task, -1, 9))
     assert not TAG.is_of_same_instance(JobTag(TAG.task, 0, 2))
+    assert not TAG.is_of_same_instance(JobTag(TAG.task, -1, 2, "abcdefgh"))
 
 
 @pytest.mark.parametrize(
-    "value", [f"{TAG.task}, abcdefghijkl", f" {TAG.task}\nabcdefghijkl", [TAG.task, "abcdefghijkl"]]
+    "value", ["abcdefghijkl, lkjihgfedcba", " abcdefghijkl\nlkjihgfedcba", ["abcdefghijkl", "lkjihgfedcba"]]
 )
 def test_tags_are_read(value: str | list[str]) -> None:
     assert read_task_tags(value) == ["abcdefghijkl", "lkjihgfedcba"]
@@ -81,4 +82,3 @@ def test_name_is_no_tag() -> None:
     """It is of one job, and its tag of all jobs of the task: which of them is meant has to be said."""
     with pytest.raises(ValueError, match=f"In this name it is '{TAG.task}', which stands for all jobs"):
         read_task_tags(TAG.name("flow"))
-    assert not TAG.is_of_same_instance(JobTag(TAG.task, -1, 2, "abcdefgh"))
