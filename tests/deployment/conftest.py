@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
+import requests
 
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.testing.job import Job
@@ -58,10 +59,19 @@ class Deployment:
 
     def warm_up(self) -> None:
         """Airflow 3.0 to 3.2 are asked what became of a task, and take their time over the first question of a kind."""
+        if not IS_AIRFLOW_2:
+            self.wait_for(self._is_api_awake)
         self.trigger("warm_up")
         self.wait_for(lambda: self.is_triggered("warm_up", "submit"))
         self.do("mark", dag_id="warm_up", task_id="submit", state="failed")
         self.wait_for(lambda: self.state("warm_up", "submit") == "failed")
+
+    def _is_api_awake(self) -> bool:
+        """Its first answer to a worker may take longer than a worker waits for it."""
+        with suppress(requests.RequestException):
+            url = f"{self._environment['AIRFLOW__CORE__EXECUTION_API_SERVER_URL']}health"
+            return requests.get(url, timeout=PATIENCE).ok
+        return False
 
     def start(self, component: str) -> None:
         """Start one of the processes."""
@@ -112,17 +122,8 @@ class Deployment:
 
     def trigger(self, dag_id: str) -> None:
         """Start a run, as soon as the DAG is known."""
-        deadline = time.monotonic() + PATIENCE
-        while self._is_unknown(dag_id):
-            assert time.monotonic() < deadline, self.logs()
-            time.sleep(1)
+        self.wait_for(lambda: self.do("is_known", dag_id=dag_id))
         self.do("trigger", dag_id=dag_id)
-
-    def _is_unknown(self, dag_id: str) -> bool:
-        command = [sys.executable, "-m", "airflow", "dags", "list", "--output", "plain"]
-        if IS_AIRFLOW_2:
-            return False
-        return dag_id not in subprocess.run(command, env=self._environment, capture_output=True, text=True).stdout
 
     def state(self, dag_id: str, task_id: str) -> str | None:
         """The state of a task instance."""
@@ -197,6 +198,7 @@ def _settings(home: Path) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "1",
         "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": "1",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": str(PATIENCE),
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "8",
     }

@@ -25,6 +25,11 @@ MARK = "@@"
 """Before each answer: Airflow prints to the same place."""
 
 
+def is_known(dag_id: str) -> bool:
+    """Tell whether a DAG has been read."""
+    return SerializedDagModel.has_dag(dag_id)
+
+
 def trigger(dag_id: str) -> str:
     """Start a run."""
     more: dict[str, Any] = {}
@@ -106,7 +111,7 @@ def _post(path: str, body: dict[str, Any]) -> None:
     assert answer.ok, answer.text
 
 
-COMMANDS = {do.__name__: do for do in (trigger, instances, mark, pause, remembered, clear, clear_run)}
+COMMANDS = {do.__name__: do for do in (is_known, trigger, instances, mark, pause, remembered, clear, clear_run)}
 
 
 def main() -> None:
