@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import pydoc
 import inspect
 import os
+import pydoc
 import re
 import shlex
 import shutil

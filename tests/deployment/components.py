@@ -15,6 +15,7 @@ from threading import Lock
 from typing import Any
 
 import psutil
+import requests
 
 from tests.deployment.driver import MARK
 
@@ -52,6 +53,13 @@ class Deployment:
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         log = (home / "driver.log").open("wb")
         self._driver = subprocess.Popen(driver, env=self.environment, stderr=log, **pipes)
+
+    def is_api_awake(self) -> bool:
+        """Its first answer to a worker may take longer than a worker waits for it."""
+        with suppress(requests.RequestException):
+            url = f"{self.environment['AIRFLOW__CORE__EXECUTION_API_SERVER_URL']}health"
+            return requests.get(url, timeout=PATIENCE).ok
+        return False
 
     def start(self, component: str) -> None:
         """Start one of the processes."""
@@ -113,7 +121,7 @@ class Deployment:
 
     def trigger(self, dag_id: str) -> str:
         """Start a run, as soon as the DAG is known, and tell its id."""
-        self.wait_for(lambda: IS_AIRFLOW_2 or self.do("is_known", dag_id=dag_id))
+        self.wait_for(lambda: self.do("is_known", dag_id=dag_id))
         return str(self.do("trigger", dag_id=dag_id))
 
     def state(self, dag_id: str, task_id: str) -> str | None:
@@ -186,6 +194,7 @@ def usual_settings(home: Path) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "1",
         "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": "1",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": str(PATIENCE),
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "8",
     }

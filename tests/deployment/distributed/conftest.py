@@ -71,6 +71,7 @@ class Distributed(Deployment):
             **{name: ["celery", "worker", "--celery-hostname", name, "--skip-serve-logs"] for name in WORKERS},
         }
         super().__init__(home, settings, components)
+        self.wait_for(self.is_api_awake)
 
     def begin(self, dag_id: str) -> Run:
         """Start a run of a DAG."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import airflow
@@ -21,9 +20,10 @@ def start(deployment: LocalDeployment, dag_id: str, state: str = "deferred", tas
     deployment.trigger(dag_id)
     deployment.wait_for(lambda: deployment.active(dag_id))
     deployment.wait_for(lambda: deployment.state(dag_id, task_id) == state)
-    if state == "deferred":  # before a triggerer has begun, nobody would learn of what is done to the task
+    if state == "deferred":  # before its trigger has looked, nobody would learn of what is done to the task
         deployment.wait_for(lambda: deployment.is_triggered(dag_id, task_id))
-        time.sleep(2)
+        looks = deployment.scnet.calls["list"]
+        deployment.wait_for(lambda: deployment.scnet.calls["list"] > looks)
 
 
 def clear(deployment: LocalDeployment, dag_id: str, command: str, **what: Any) -> None:
