@@ -1,5 +1,5 @@
 # Needs GNU make, bash, git, Python >= 3.11 and a package index; everything else goes into .venv/.
-# `make test-ui` also needs chromium and chromedriver.
+# `make test-ui` also needs chromium and chromedriver, `make test-deployment` PostgreSQL and Redis.
 # pip uses the index that the user has configured: nothing here sets one.
 
 PYTHON   ?= python3
@@ -14,9 +14,6 @@ FIRST    ?= 0
 
 # One pip for everybody; the pip of an older Python does not know --group.
 PIP_VERSION := 26.3
-
-# What has a goal of its own is no part of the matrix.
-APART := ui interop
 
 # Hold-backs for `make constraints`: newer releases install, but then every task of a DAG run fails.
 # 3.0, 3.2: the execution API breaks with later FastAPI (the bounds are those that Airflow 3.1 and 3.3 declare).
@@ -49,12 +46,16 @@ run       = AIRFLOW_HOME="$(CURDIR)/.airflow/$(1)" PATH="$(CURDIR)/.venv/airflow
 max_minor = $(if $(filter 2.% 3.0.%,$(1)),12,$(if $(filter 3.1.%,$(1)),13,14))
 groups    = --group dev --group lint $(if $(filter $(NEWEST),$(1)),--group build --group ui)
 deployed  = "apache-airflow[celery,postgres]==$(1)" -e . --group dev
+# $(1) is a folder, $(2) an interpreter, $(3) what pip is told.
+make_env  = rm -rf $(1); "$(2)" -m venv $(1); $(1)/bin/python -m pip install -q "pip==$(PIP_VERSION)"; \
+    $(1)/bin/python -m pip install -q $(3)
+frozen    = .venv/resolve/bin/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+=='
 PY        = $(call run,$(NEWEST)) python
 INSTALLED = .venv/airflow-$(NEWEST)/.installed
 
 help: ## show this list
 	@echo "make TARGET [PYTHON=$(PYTHON)] [VERSIONS=\"$(VERSIONS)\"] [ARGS=\"options of pytest\"]"; echo
-	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /:/' | awk -F: '{ printf "  %-12s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /:/' | awk -F: '{ printf "  %-16s %s\n", $$1, $$2 }'
 
 test: $(INSTALLED) ## run the tests on the newest Airflow, with coverage
 	@echo "=== tests on Airflow $(NEWEST), with coverage"
@@ -92,7 +93,7 @@ matrix-%:
 	if [ -z "$(call python,$*)" ]; then \
 	    state='NOT RUN'; echo "no python$(call minor,$*)" >.airflow/matrix-$*.log; \
 	else \
-	    $(MAKE) --no-print-directory $$goal ARGS='$(APART:%=--ignore=tests/%) $(ARGS)' >.airflow/matrix-$*.log 2>&1 || state=FAILED; \
+	    $(MAKE) --no-print-directory $$goal >.airflow/matrix-$*.log 2>&1 || state=FAILED; \
 	fi; \
 	echo $$state >.airflow/matrix-$*.state; cat .airflow/matrix-$*.log
 
@@ -130,10 +131,8 @@ check-wheel: build ## check sdist and wheel, and ask Airflow in an empty environ
 	@diff <(git ls-files | sort) dist/sdist.list
 	@rm dist/*.list
 	@echo "=== installing the wheel with Airflow $(NEWEST)"
-	@rm -rf .venv/wheel .airflow/wheel; mkdir -p .airflow/wheel
-	@$(PYTHON) -m venv .venv/wheel
-	@.venv/wheel/bin/python -m pip install -q "pip==$(PIP_VERSION)"
-	@.venv/wheel/bin/python -m pip install -q -c constraints/airflow-$(NEWEST).txt "apache-airflow==$(NEWEST)" dist/*.whl
+	@rm -rf .airflow/wheel; mkdir -p .airflow/wheel
+	@$(call make_env,.venv/wheel,$(PYTHON),-c constraints/airflow-$(NEWEST).txt "apache-airflow==$(NEWEST)" dist/*.whl)
 	@cd .airflow/wheel; AIRFLOW_HOME="$$PWD" ../../.venv/wheel/bin/airflow providers get --full --output yaml airflow-provider-scnet
 
 constraints: constraints-deployment-$(DEPLOYED) constraints-interop ## resolve the files in constraints/ anew (Python 3.11); then run the matrix
@@ -143,32 +142,25 @@ constraints-%:
 	@echo "=== resolving Airflow $*"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 	    || { echo "error: the lowest Python we support needs the most packages; set PYTHON=python3.11" >&2; exit 1; }
-	@rm -rf .venv/resolve; $(PYTHON) -m venv .venv/resolve
-	@.venv/resolve/bin/python -m pip install -q "pip==$(PIP_VERSION)"
-	@.venv/resolve/bin/python -m pip install -q "apache-airflow==$*" $(HOLD_$*) -e . $(call groups,$*)
+	@$(call make_env,.venv/resolve,$(PYTHON),"apache-airflow==$*" $(HOLD_$*) -e . $(call groups,$*))
 	@{ echo "# Newest versions that work together with Airflow $*; resolved by 'make constraints' on Python 3.11."; \
 	   echo "# Do not edit: packages that have to be held back, and why, are named in the Makefile."; \
-	   .venv/resolve/bin/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+=='; } > constraints/airflow-$*.txt
+	   $(frozen); } > constraints/airflow-$*.txt
 	@rm -rf .venv/resolve
 
 constraints-deployment-%: constraints/airflow-%.txt
 	@echo "=== resolving Airflow $* with Celery and PostgreSQL"
-	@rm -rf .venv/resolve; $(PYTHON) -m venv .venv/resolve
-	@.venv/resolve/bin/python -m pip install -q "pip==$(PIP_VERSION)"
-	@.venv/resolve/bin/python -m pip install -q -c $< $(call deployed,$*)
+	@$(call make_env,.venv/resolve,$(PYTHON),-c $< $(call deployed,$*))
 	@{ echo "# What a distributed Airflow $* needs; resolved by 'make constraints-deployment-$*' on Python 3.11."; \
 	   echo "# Do not edit: what is in constraints/airflow-$*.txt, too, is as it is there."; \
-	   .venv/resolve/bin/python -m pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+=='; } \
-	   > constraints/deployment-$*.txt
+	   $(frozen); } > constraints/deployment-$*.txt
 	@rm -rf .venv/resolve
 
 constraints-interop:
 	@echo "=== resolving scnet-cli"
-	@rm -rf .venv/resolve; $(PYTHON) -m venv .venv/resolve
-	@.venv/resolve/bin/python -m pip install -q "pip==$(PIP_VERSION)"
-	@.venv/resolve/bin/python -m pip install -q scnet-cli
+	@$(call make_env,.venv/resolve,$(PYTHON),scnet-cli)
 	@{ echo "# scnet-cli, which tests/interop drives, and what it needs; resolved by 'make constraints'."; \
-	   .venv/resolve/bin/python -m pip freeze | grep -E '^[A-Za-z0-9._-]+=='; } > constraints/interop.txt
+	   $(frozen); } > constraints/interop.txt
 	@rm -rf .venv/resolve
 
 clean: ## remove environments, Airflow state, builds and caches
@@ -197,24 +189,16 @@ FORCE:
 .venv/airflow-%/.installed: .venv/airflow-%.python pyproject.toml constraints/airflow-$$(call airflow,$$*).txt \
         airflow_provider_scnet/__init__.py
 	@echo "=== environment for Airflow $* on Python $$(cat $<), takes about a minute"
-	@"$(call python,$*)" -m venv $(@D)
-	@$(@D)/bin/python -m pip install -q "pip==$(PIP_VERSION)"
-	@$(@D)/bin/python -m pip install -q -c constraints/airflow-$(call airflow,$*).txt \
-	    "apache-airflow==$(call airflow,$*)" -e . $(call groups,$*)
+	@$(call make_env,$(@D),$(call python,$*),-c $(word 3,$^) "apache-airflow==$(call airflow,$*)" -e . $(call groups,$*))
 	@touch $@
 
 .venv/deployment-%/.installed: .venv/airflow-%.python pyproject.toml constraints/deployment-%.txt
 	@echo "=== environment for a distributed Airflow $* on Python $$(cat $<), takes about a minute"
-	@rm -rf $(@D)
-	@$(PYTHON) -m venv $(@D)
-	@$(@D)/bin/python -m pip install -q "pip==$(PIP_VERSION)"
-	@$(@D)/bin/python -m pip install -q -c constraints/deployment-$*.txt $(call deployed,$*)
+	@$(call make_env,$(@D),$(PYTHON),-c $(word 3,$^) $(call deployed,$*))
 	@touch $@
 
 # Somebody else's client, which declares no licence: installed to be run, never copied from.
 .venv/interop/.installed: constraints/interop.txt
 	@echo "=== environment for scnet-cli"
-	@rm -rf $(@D); $(PYTHON) -m venv $(@D)
-	@$(@D)/bin/python -m pip install -q "pip==$(PIP_VERSION)"
-	@$(@D)/bin/python -m pip install -q -c constraints/interop.txt scnet-cli
+	@$(call make_env,$(@D),$(PYTHON),-c $< scnet-cli)
 	@touch $@
