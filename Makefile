@@ -3,8 +3,8 @@
 # pip uses the index that the user has configured: nothing here sets one.
 
 PYTHON   ?= python3
-# What is tested: versions of Airflow on $(PYTHON), or version@Python. 3.4.0b2 until there is a final: then name that.
-VERSIONS ?= 3.3.2 2.11.2 3.0.6 3.1.8 3.2.2 3.4.0b2 3.3.2@3.12 3.3.2@3.13
+# What is tested, the longest first: versions of Airflow on $(PYTHON), or version@Python. Of 3.4 there is no final yet.
+VERSIONS ?= 3.3.2 3.3.2@3.13 3.3.2@3.12 3.4.0b2 3.2.2 3.1.8 3.0.6 2.11.2
 NEWEST   := 3.3.2
 DEPLOYED := 3.3.2
 AT_ONCE  ?= 4

@@ -92,6 +92,8 @@ def test_waiting_task_is_marked(deployment: LocalDeployment) -> None:
 def test_clear_while_the_job_runs(deployment: LocalDeployment, dag_id: str, command: str, what: dict[str, Any]) -> None:
     """All of the run, or only the work: Airflow adds the setup by itself."""
     start(deployment, dag_id, task_id="work")
+    # SQLite would give the id of the last trigger again, and a late event of the old one to the new one.
+    start(deployment, f"beside_{dag_id}")
     (old,) = deployment.jobs(dag_id)
     clear(deployment, dag_id, command, **what)
     deployment.wait_for(lambda: len(deployment.jobs(dag_id)) == 2)
@@ -101,6 +103,8 @@ def test_clear_while_the_job_runs(deployment: LocalDeployment, dag_id: str, comm
     new.become("COMPLETED")
     deployment.wait_for(lambda: deployment.state(dag_id, "delete") == "success")
     assert (len(deployment.jobs(dag_id)), deployment.active(dag_id)) == (2, [])
+    (beside,) = deployment.active(f"beside_{dag_id}")
+    beside.become("COMPLETED")
 
 
 def test_process_is_killed_between_submission_and_xcom(deployment: LocalDeployment) -> None:

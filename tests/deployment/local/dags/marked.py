@@ -25,6 +25,8 @@ ALONE: dict[str, dict[str, Any]] = {
     "triggerer_killed": {"deferrable": True},
     "triggerer_stopped": {"deferrable": True},
     "waiting_failed": {"deferrable": False},
+    "beside_run_cleared": {"deferrable": True},
+    "beside_work_cleared": {"deferrable": True},
     "timed_out": {"deferrable": True, "execution_timeout": timedelta(seconds=25)},
 }
 
