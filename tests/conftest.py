@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gc
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -55,6 +56,18 @@ def scnet() -> Iterator[ScnetEmulator]:
 def _tokens_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process keeps its tokens, and an emulator may get the port of an earlier one."""
     monkeypatch.setattr(Region, "shared_tokens", TokenCache())
+
+
+@pytest.fixture(autouse=True)
+def _secrets_of_this_test() -> None:
+    """
+    Airflow masks all secrets that a process has ever been told, and with each new one compiles them all again: those of
+    thousands of tests take seconds.
+    """
+    for name, module in list(sys.modules.items()):
+        if name.startswith("airflow.") and name.endswith("secrets_masker") and hasattr(module, "_secrets_masker"):
+            masker = module._secrets_masker()
+            masker.patterns, masker.replacer = set(), None
 
 
 def jwt(payload: str | bytes) -> str:
