@@ -143,9 +143,8 @@ class FaultPlan:
         client that gives up finds it done. So it is with ``hold``: the answer waits until :meth:`Fault.release`, or
         until the fault is forgotten; an emulator that stops closes the connection.
 
-        :param call: ``tokens``, ``state``, ``renew``, ``center``, ``user``; ``clusters``, ``list``,
-            ``detail``, ``history``, ``delete``, ``submit``; ``unknown`` (paths and verbs that do not exist);
-            or ``*``.
+        :param call: one of :attr:`calls`, such as ``list``, ``delete`` or ``submit``; ``unknown`` for paths and verbs
+            that do not exist; ``*`` for all.
         :param code: code of the envelope to answer with.
         :param msg: its text; by default the one known for the code.
         :param data: its data; by default what is known for the code, else null.
