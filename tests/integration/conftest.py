@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,7 +85,16 @@ def find_dag(airflow: None) -> Callable[[str], Any]:
 
 
 @pytest.fixture(scope="session")
-def run_dag(find_dag: Callable[[str], Any]) -> Callable[..., Run]:
+def _one_api_server() -> None:
+    """What Airflow does itself from 3.3 on: below, each task that runs here makes one, in seconds that are wasted."""
+    with suppress(ImportError):  # Airflow 2
+        from airflow.sdk.execution_time import supervisor
+
+        supervisor.in_process_api_server = functools.cache(supervisor.in_process_api_server)
+
+
+@pytest.fixture(scope="session")
+def run_dag(_one_api_server: None, find_dag: Callable[[str], Any]) -> Callable[..., Run]:
     def run(dag_id: str, conf: dict[str, Any] | None = None, /, **changes: dict[str, Any]) -> Run:
         """Run a DAG after changing attributes of some of its tasks, given as task_id={...}."""
         dag = find_dag(dag_id)
