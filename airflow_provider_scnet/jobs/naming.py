@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from airflow_provider_scnet.api.reference import is_nothing
+from airflow_provider_scnet.exceptions import ScnetRequestError
 
 LONGEST_OWN_PART = 32
 """Characters of the user's own name that are kept; schedulers and their tables cut long ones."""
@@ -101,19 +102,21 @@ def read_task_tags(value: Any) -> list[str]:
     Return what stands for tasks in the names of jobs.
 
     :param value: a text, separated by commas or blanks, or a sequence of them; nothing at all is none.
-    :raises ValueError: if any of it is something else.
+    :raises ScnetRequestError: if any of it is something else.
     """
     if is_nothing(value):
         return []
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, Sequence) or not all(isinstance(text, str) for text in texts):
-        raise ValueError(f"job_tags={value!r}: must be texts such as 'k3m2x4a7pq5t'.")
+        raise ScnetRequestError(f"job_tags={value!r}: must be texts such as 'k3m2x4a7pq5t'.")
     tags = list(dict.fromkeys(tag for text in texts for tag in re.split(r"[\s,]+", text) if tag))
     for tag in tags:
         if not re.fullmatch(_TASK, tag):
             named = JobTag.read(tag)
             hint = f" In this name it is {named.task!r}, which stands for all jobs of the task." if named else ""
-            raise ValueError(f"job_tags: {tag!r} is no tag: it has {_TAG_LENGTH} letters a-z and digits 2-7.{hint}")
+            raise ScnetRequestError(
+                f"job_tags: {tag!r} is no tag, which has {_TAG_LENGTH} letters a-z and digits 2-7.{hint}"
+            )
     return tags
 
 

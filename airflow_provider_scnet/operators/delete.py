@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_scnet.exceptions import ScnetRequestError
-from airflow_provider_scnet.jobs.naming import read_task_tags
 from airflow_provider_scnet.jobs.options import DeleteOptions, seconds
 from airflow_provider_scnet.operators.submit import ScnetSubmitJobOperator
 from airflow_provider_scnet.operators.submitters import ask, shared_map_index, task_ids_of
@@ -111,9 +109,10 @@ class ScnetDeleteJobsOperator(BaseOperator):
         """Delete the jobs; see the class."""
         from airflow_provider_scnet.hooks.scnet import ScnetHook  # with requests: not at every DAG parse
         from airflow_provider_scnet.jobs.deletion import drive
+        from airflow_provider_scnet.jobs.naming import read_task_tags
         from airflow_provider_scnet.jobs.sweep import Sought
 
-        tags = self._read_tags()
+        tags = read_task_tags(self.job_tags)
         self._hook = hook = ScnetHook(self.scnet_conn_id)
         refs = hook.parse_jobs(self.jobs, scheduler_id=self.scheduler_id, user=self.user)
         sought = None
@@ -146,12 +145,6 @@ class ScnetDeleteJobsOperator(BaseOperator):
         """End the running deletion at once, so that its log still tells which jobs are left."""
         if self._hook:
             self._hook.stop()
-
-    def _read_tags(self) -> list[str]:
-        try:
-            return read_task_tags(self.job_tags)
-        except ValueError as error:
-            raise ScnetRequestError(str(error)) from None
 
     def _seek(self, hook: ScnetHook, refs: list[JobRef], context: Context) -> tuple[list[JobRef], Sought]:
         """What tasks have told of their jobs, and how to find those that they have not told of."""

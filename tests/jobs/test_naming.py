@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_scnet.exceptions import ScnetRequestError
 from airflow_provider_scnet.jobs.naming import JobTag, read_task_tags, task_tag
 
 TAG = JobTag.of(dag_id="flow", run_id="manual__2026-01-01", task_id="group.submit", map_index=-1, generation=2)
@@ -74,11 +75,11 @@ def test_no_tags(nothing: object) -> None:
 
 @pytest.mark.parametrize("strange", ["197", "ABCDEFGHIJKL", f"{TAG.task}x", [TAG.task, 5], 5, {TAG.task: 1}])
 def test_what_is_no_tag(strange: object) -> None:
-    with pytest.raises(ValueError, match="job_tags"):
+    with pytest.raises(ScnetRequestError, match="job_tags"):
         read_task_tags(strange)
 
 
 def test_name_is_no_tag() -> None:
     """It is of one job, and its tag of all jobs of the task: which of them is meant has to be said."""
-    with pytest.raises(ValueError, match=f"In this name it is '{TAG.task}', which stands for all jobs"):
+    with pytest.raises(ScnetRequestError, match=f"In this name it is '{TAG.task}', which stands for all jobs"):
         read_task_tags(TAG.name("flow"))
