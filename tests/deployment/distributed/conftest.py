@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -230,6 +229,6 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
 
 def _keep_logs(home: Path) -> None:
     """Where a person can find them: the folder of the run may be gone soon."""
-    kept = Path(os.environ.get("AIRFLOW_LOGS_KEPT", ".airflow")) / f"deployment-{time.strftime('%Y%m%d-%H%M%S')}"
+    kept = HERE.parents[2] / ".airflow" / f"deployment-{time.strftime('%Y%m%d-%H%M%S')}"
     shutil.copytree(home, kept, ignore=shutil.ignore_patterns("*.db", "__pycache__"), dirs_exist_ok=True)
     print(f"\nThe logs are kept in {kept}.")
