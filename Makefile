@@ -192,13 +192,14 @@ FORCE:
 	@$(call make_env,$(@D),$(call python,$*),-c $(word 3,$^) "apache-airflow==$(call airflow,$*)" -e . $(call groups,$*))
 	@touch $@
 
-.venv/deployment-%/.installed: .venv/airflow-%.python pyproject.toml constraints/deployment-%.txt
+.venv/deployment-%/.installed: .venv/airflow-%.python pyproject.toml constraints/deployment-%.txt \
+        airflow_provider_scnet/__init__.py
 	@echo "=== environment for a distributed Airflow $* on Python $$(cat $<), takes about a minute"
 	@$(call make_env,$(@D),$(PYTHON),-c $(word 3,$^) $(call deployed,$*))
 	@touch $@
 
 # Somebody else's client, which declares no licence: installed to be run, never copied from.
-.venv/interop/.installed: constraints/interop.txt
+.venv/interop/.installed: .venv/airflow-$(NEWEST).python constraints/interop.txt
 	@echo "=== environment for scnet-cli"
-	@$(call make_env,$(@D),$(PYTHON),-c $< scnet-cli)
+	@$(call make_env,$(@D),$(PYTHON),-c $(word 2,$^) scnet-cli)
 	@touch $@

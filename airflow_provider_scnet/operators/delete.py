@@ -42,7 +42,7 @@ class ScnetDeleteJobsOperator(BaseOperator):
         whatever XCom says. Where a task instance has not told its job, lists have to show none for ``absent_for``.
     :param job_tags: (templated) for a run that cannot tear down any more: what stands for its tasks in the names of
         their jobs, ``k3m2x4a7pq5t`` in ``channel_flow_k3m2x4a7pq5t_m3_g2``; texts or one with commas. All jobs that
-        carry one of them are deleted, whichever run they are of. See
+        carry one of them are deleted, whichever run they are of. Nothing is a success, as with ``jobs``. See
         :func:`airflow_provider_scnet.jobs.naming.task_tag`.
     :param scnet_conn_id: (templated) the Airflow Connection.
     :param scheduler_id: (templated) scheduler of plain ids; default: the Connection's, else the region's only one.
@@ -100,9 +100,9 @@ class ScnetDeleteJobsOperator(BaseOperator):
         self._hook: ScnetHook | None = None
         DeleteOptions(**self._options())
         self.submitted_by = task_ids_of(submitted_by, ScnetSubmitJobOperator, scnet_conn_id)
-        if jobs == () and job_tags == () and not self.submitted_by:
+        if jobs == () and not job_tags and not self.submitted_by:
             raise ValueError("jobs, submitted_by, job_tags: give at least one of them.")
-        if job_tags != () and self.submitted_by:
+        if job_tags and self.submitted_by:
             raise ValueError("submitted_by, job_tags: give one of the two; each run has tags of its own.")
 
     def execute(self, context: Context) -> dict[str, list[str]]:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 from airflow_provider_scnet.testing.clock import Clock
 from airflow_provider_scnet.testing.dispatch import Dispatcher, Route
@@ -21,6 +22,9 @@ from airflow_provider_scnet.testing.words import SHORT_WORDS
 
 #: The most seconds the clock is moved by at once, or an outage lasts; more is a slip of the pen.
 MOST_SECONDS = 1e9
+
+#: Whom a request is sent to that comes from this machine; a page may give its own host our address.
+OURSELVES = {"127.0.0.1", "localhost"}
 
 #: How the JSON values are called that a parameter takes.
 WORDS = {
@@ -144,9 +148,11 @@ def _json(content: object, status: int = 200, then: Callable[[], None] | None = 
 
 
 def _explained(handle: Callable[[RecordedRequest, str], Answer]) -> Callable[[RecordedRequest, str], Answer]:
-    """Make an answer of what is wrong with a request."""
+    """Make an answer of what is wrong with a request; refuse what a page of somebody else makes a browser send."""
 
     def answer(request: RecordedRequest, argument: str) -> Answer:
+        if request.headers.get("Origin") or urlsplit(f"//{request.headers.get('Host', '')}").hostname not in OURSELVES:
+            return _json({"error": "only for programs on this machine"}, status=403)
         try:
             return handle(request, argument)
         except ValueError as error:

@@ -219,8 +219,8 @@ class FaultPlan:
 def _check_fields(fields: Mapping[str, str]) -> None:
     for name, value in fields.items():
         field_line = f"{name}: {value}"
-        if not field_line.isascii() or not field_line.isprintable():
-            raise ValueError(f"header field {field_line!r} must be printable ASCII")
+        if any(letter > "\xff" for letter in field_line) or not field_line.isprintable():
+            raise ValueError(f"header field {field_line!r} must be printable Latin-1")
 
 
 def _texts(request: RecordedRequest) -> list[str]:

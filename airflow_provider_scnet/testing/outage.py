@@ -26,7 +26,9 @@ class Outage:
 
         :param seconds: how long, in real time.
         """
-        self._over = Event()
+        with self._lock:
+            self._over.set()  # an earlier one, which this one takes over from
+            self._over = Event()
         Thread(target=self._run, args=(seconds, self._over), name="scnet-outage", daemon=True).start()
 
     def end(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -44,15 +45,21 @@ class Deployment:
         self._components = components
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._lock = Lock()
+        self._driver: subprocess.Popen[str] | None = None
+
+    def begin_components(self) -> None:
+        """Make the database, and start them all."""
         self.run("db", "migrate")
         if IS_AIRFLOW_2:
             self.run("dags", "reserialize")
-        for component in components:
+        for component in self._components:
             self.start(component)
         driver = [sys.executable, "-u", str(HERE / "driver.py")]
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        log = (home / "driver.log").open("wb")
+        log = (self.home / "driver.log").open("wb")
         self._driver = subprocess.Popen(driver, env=self.environment, stderr=log, **pipes)
+        if not IS_AIRFLOW_2:
+            self.wait_for(self.is_api_awake)
 
     def is_api_awake(self) -> bool:
         """Its first answer to a worker may take longer than a worker waits for it."""
@@ -103,12 +110,14 @@ class Deployment:
 
     def close(self) -> None:
         """End them all."""
-        self._driver.kill()
+        if self._driver:
+            self._driver.kill()
         for component in list(self._processes):
             self.kill(component)
 
     def do(self, command: str, **arguments: Any) -> Any:
         """Do what a person does; see the driver."""
+        assert self._driver is not None
         assert self._driver.stdin is not None
         assert self._driver.stdout is not None
         with self._lock:
@@ -151,15 +160,21 @@ class Deployment:
             for path in sorted(self.home.glob("*.log"))
         )
 
-    def run(self, *command: str) -> str:
-        """Call `airflow`."""
-        run = [sys.executable, "-m", "airflow", *command]
-        return subprocess.run(run, env=self.environment, check=True, capture_output=True, text=True).stdout
+    def run(self, *command: str) -> None:
+        """Call `airflow`; what it says goes into a log."""
+        with (self.home / "airflow.log").open("ab") as log:
+            run = [sys.executable, "-m", "airflow", *command]
+            subprocess.run(run, env=self.environment, check=True, stdout=log, stderr=subprocess.STDOUT)
 
 
 def free_ports(number: int) -> list[int]:
-    """Ports on loopback that nobody uses now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    """Ports on loopback that nobody uses now, and that no outgoing connection is given meanwhile: those are higher."""
+    sockets: list[socket.socket] = []
+    for port in random.sample(range(20_000, 30_000), 10_000):
+        with suppress(OSError):
+            sockets.append(socket.create_server(("127.0.0.1", port)))
+        if len(sockets) == number:
+            break
     ports = [free.getsockname()[1] for free in sockets]
     for free in sockets:
         free.close()

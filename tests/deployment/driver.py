@@ -19,6 +19,7 @@ from airflow.models.dagrun import DagRun
 from airflow.models.pool import Pool
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.taskinstance import TaskInstance, clear_task_instances
+from airflow.models.trigger import Trigger
 from airflow.utils.session import create_session
 
 IS_AIRFLOW_2 = __version__.startswith("2.")
@@ -68,6 +69,12 @@ def set_slots(pool: str, slots: int) -> None:
         known = session.query(Pool).filter_by(pool=pool).first() or Pool(pool=pool, include_deferred=False)
         known.slots = slots
         session.merge(known)
+
+
+def trigger_arguments() -> list[str]:
+    """Tell what the triggers were made with that there are now, in the clear."""
+    with create_session() as session:
+        return [str(trigger.kwargs) for trigger in session.query(Trigger)]
 
 
 def slots_held() -> int:
@@ -136,7 +143,7 @@ COMMANDS = {
     do.__name__: do
     for do in (
         *(is_known, trigger, run_state, instances, mark, pause, clear, clear_run),
-        *(remembered, set_slots, slots_held),
+        *(remembered, trigger_arguments, set_slots, slots_held),
     )
 }
 

@@ -95,6 +95,14 @@ def test_tags_and_tasks_are_one_too_many() -> None:
         ScnetDeleteJobsOperator(task_id="delete", submitted_by="submit", job_tags="{{ params.tags }}")
 
 
+@pytest.mark.parametrize("nothing", [None, "", (), []])
+def test_no_tags(scnet_default: ScnetEmulator, nothing: Any) -> None:
+    assert ScnetDeleteJobsOperator(task_id="delete", submitted_by="submit", job_tags=nothing).submitted_by == ["submit"]
+    assert not any(ScnetDeleteJobsOperator(task_id="delete", jobs=[], job_tags=nothing).execute({}).values())
+    with pytest.raises(ValueError, match="give at least one"):
+        ScnetDeleteJobsOperator(task_id="delete", job_tags=nothing)
+
+
 def test_template_fields() -> None:
     assert ScnetDeleteJobsOperator.template_fields == ("jobs", "job_tags", "scnet_conn_id", "scheduler_id", "user")
 

@@ -6,6 +6,7 @@ import importlib.util
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,6 @@ class Distributed(Deployment):
             **{name: ["celery", "worker", "--celery-hostname", name, "--skip-serve-logs"] for name in WORKERS},
         }
         super().__init__(home, settings, components)
-        self.wait_for(self.is_api_awake)
 
     def begin(self, dag_id: str) -> Run:
         """Start a run of a DAG."""
@@ -90,11 +90,12 @@ class Distributed(Deployment):
         return run
 
     def begin_deleting(self, dag_id: str) -> Run:
-        """Start a run whose job has been deleted, but whose delete gets no answer yet."""
+        """Start a run whose delete is on its way: it gets no answer, and the job runs on."""
         run = self.begin_held(dag_id)
         submission, deletion = run.held, run.hold_delete()
         submission.release()
         run.wait_for(lambda: deletion.held)
+        assert run.account.summary == (1, 1)
         return run
 
     def begin_waiting(self, dag_id: str) -> Run:
@@ -157,6 +158,11 @@ class Run:
         """Wait until the run has ended."""
         self.wait_for(lambda: self.state in ("success", "failed"))
 
+    def wait_for_looks(self) -> None:
+        """Wait until somebody has looked at jobs again, twice."""
+        looks = self.airflow.scnet.calls["list"]
+        self.wait_for(lambda: self.airflow.scnet.calls["list"] >= looks + 2)
+
     def wait_until_waiting(self) -> None:
         """Wait until all submissions are with the triggerer, and that has begun with them."""
 
@@ -167,9 +173,9 @@ class Run:
         self.wait_for(all_wait)
 
     def hold_delete(self) -> PlannedFault:
-        """Hold the answer to the next delete of its only job."""
+        """Lose the next delete of its only job: whoever sends it hears nothing until that is released."""
         (job,) = self.account.jobs
-        self.held = self.airflow.scnet.fail("delete", hold=True, when=f":{job['job_id']}:")
+        self.held = self.airflow.scnet.fail("delete", hold=True, drop=True, when=f":{job['job_id']}:")
         return self.held
 
     def kill(self, task_id: str) -> None:
@@ -212,19 +218,17 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
             pytrace=False,
         )
     home = tmp_path_factory.mktemp("airflow")
-    services = Services()
-    scnet = Emulated(home)
-    running = None
-    try:
-        running = Distributed(home, services, scnet)
-        yield running
-    finally:
-        if running:
-            running.close()
-        scnet.close()
-        services.close()
-        if request.session.testsfailed:
-            _keep_logs(home)
+    with ExitStack() as running:
+        running.push(lambda kind, *_: _keep_logs(home) if kind or request.session.testsfailed else None)
+        services = Services()
+        running.callback(services.close)
+        scnet = Emulated(home)
+        running.callback(scnet.close)
+        scnet.wait_until_it_serves()
+        airflow = Distributed(home, services, scnet)
+        running.callback(airflow.close)
+        airflow.begin_components()
+        yield airflow
 
 
 def _keep_logs(home: Path) -> None:

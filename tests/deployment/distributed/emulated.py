@@ -73,7 +73,6 @@ class Emulated:
         with (home / "emulator.log").open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         self._log = home / "emulator.log"
-        self.wait_until_it_serves()
 
     @property
     def aksk_connection(self) -> str:

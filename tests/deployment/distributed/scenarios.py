@@ -7,9 +7,10 @@ from tests.deployment.distributed.conftest import Distributed
 
 def answer_lost(airflow: Distributed) -> None:
     """The connection breaks after the job was made."""
-    airflow.scnet.fail("submit", drop=True, effect=True, when="answer_lost_")
+    lost = airflow.scnet.fail("submit", drop=True, effect=True, when="answer_lost_")
     run = airflow.begin("answer_lost")
     run.wait_for_end()
+    assert lost.hits == 1
     assert run.states() == {"submit": "success", "delete": "success"}
     assert run.account.summary == (1, 0)
 
@@ -39,8 +40,9 @@ def killed_and_marked(airflow: Distributed) -> None:
     """A person takes a submission that was killed for a success: no XCom tells of its job."""
     run = airflow.begin_held("killed_and_marked")
     run.kill("submit")
-    run.mark("submit", "success")
     run.held.release()
+    run.wait_for_state("submit", "up_for_retry")
+    run.mark("submit", "success")
     run.wait_for_end()
     assert run.states() == {"submit": "success", "delete": "success"}
     assert run.account.summary == (1, 0)
@@ -66,6 +68,7 @@ def work_cleared(airflow: Distributed) -> None:
     run = airflow.begin_deleting("work_cleared")
     (old,) = run.account.jobs
     run.clear("work")
+    assert run.job(old)["active"]
     run.held.release()
     run.wait_for_jobs(2)
     assert run.job(old)["state"] == "CANCELLED"
@@ -109,21 +112,6 @@ def deferred_cleared(airflow: Distributed) -> None:
     run.wait_for(lambda: run.account.summary == (2, 0))
 
 
-def tokens_revoked(airflow: Distributed) -> None:
-    """All of them, of all who work meanwhile: once while the job is waited for, once while it is deleted."""
-    run = airflow.begin("tokens_revoked")
-    run.wait_for_state("wait", "deferred")
-    airflow.scnet.revoke_tokens()
-    run.hold_delete()
-    run.mark("wait", "success")
-    run.wait_for(lambda: run.held.held)
-    airflow.scnet.revoke_tokens()
-    run.held.release()
-    run.wait_for_end()
-    assert run.states() == {"submit": "success", "wait": "success", "delete": "success"}
-    assert run.account.summary == (1, 0)
-
-
 TOGETHER = [
     answer_lost,
     answer_late,
@@ -135,5 +123,4 @@ TOGETHER = [
     deferred_failed,
     deferred_success,
     deferred_cleared,
-    tokens_revoked,
 ]

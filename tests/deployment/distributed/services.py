@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import tempfile
@@ -30,7 +31,8 @@ class Services:
         try:
             self._start_postgres()
             self._start_redis()
-        except BaseException:
+        except BaseException as error:
+            error.add_note("".join(log.read_text() for log in self._home.glob("*.log")))
             self.close()
             raise
 
@@ -44,13 +46,19 @@ class Services:
         """What Celery connects to."""
         return f"redis://127.0.0.1:{self._redis_port}/0"
 
-    def dump(self) -> str:
-        """All that the database holds, as text."""
+    def kept(self) -> dict[str, bytes]:
+        """All that they hold, and have said."""
         command = [postgres_binary("pg_dump"), *self._postgres_address(), "--inserts", "postgres"]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        database = subprocess.run(command, check=True, capture_output=True).stdout
+        # Bytes are dumped in hexadecimal digits.
+        contents = b"".join(bytes.fromhex(found.decode()) for found in re.findall(rb"\\x((?:[0-9a-f]{2})+)", database))
+        subprocess.run(["redis-cli", "-p", str(self._redis_port), "save"], check=True, capture_output=True)
+        logs = {log.name: log.read_bytes() for log in self._home.glob("*.log")}
+        queue = (self._home / "redis" / "dump.rdb").read_bytes()
+        return {"PostgreSQL": database, "bytes in PostgreSQL": contents, "Redis": queue, **logs}
 
     def close(self) -> None:
-        """End them, and throw their data away."""
+        """End them, and throw their data away; their logs, too."""
         for process in self._processes:
             process.kill()
             process.wait()
@@ -59,8 +67,9 @@ class Services:
     def _start_postgres(self) -> None:
         user = _user("postgres")
         data = self._folder("postgres", user)
-        initdb = [postgres_binary("initdb"), "-D", data, "-U", "airflow", "--auth=trust", "--no-sync", "-E", "UTF8"]
-        subprocess.run(initdb, check=True, capture_output=True, cwd=data, **user)
+        initdb = [postgres_binary("initdb"), "-D", data, "-U", "airflow", "--auth=trust", "--no-sync", "--no-locale"]
+        with (self._home / "initdb.log").open("wb") as log:
+            subprocess.run([*initdb, "-E", "UTF8"], check=True, stdout=log, stderr=log, cwd=data, **user)
         # Nothing here has to survive a power cut, and every process of Airflow holds connections.
         options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
         options |= {"synchronous_commit": "off", "max_connections": "300"}
@@ -74,7 +83,7 @@ class Services:
         user = _user("redis")
         data = self._folder("redis", user)
         command = ["redis-server", "--port", str(self._redis_port), "--bind", "127.0.0.1"]
-        self._start("redis", [*command, "--save", "", "--appendonly", "no", "--dir", data], user)
+        self._start("redis", [*command, "--save", "", "--rdbcompression", "no", "--dir", data], user)
         self._wait_for(["redis-cli", "-p", str(self._redis_port), "ping"])
 
     def _postgres_address(self) -> list[str]:

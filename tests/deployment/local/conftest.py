@@ -39,8 +39,6 @@ class LocalDeployment(Deployment):
 
     def warm_up(self) -> None:
         """Airflow 3.0 to 3.2 are asked what became of a task, and take their time over the first question of a kind."""
-        if not IS_AIRFLOW_2:
-            self.wait_for(self.is_api_awake)
         self.trigger("warm_up")
         self.wait_for(lambda: self.is_triggered("warm_up", "submit"))
         self.do("mark", dag_id="warm_up", task_id="submit", state="failed")
@@ -60,6 +58,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDeploy
     with ScnetEmulator() as scnet:
         running = LocalDeployment(tmp_path_factory.mktemp("airflow"), scnet)
         try:
+            running.begin_components()
             running.warm_up()
             yield running
         finally:

@@ -37,11 +37,11 @@ def delete_jobs(submit: Any, **options: Any) -> ScnetDeleteJobsOperator:
 
 SUBMITTED: dict[str, dict[str, Any]] = {
     "answer_lost": {},
-    "answer_late": {"execution_timeout": timedelta(seconds=8)},
+    "answer_late": {"execution_timeout": timedelta(seconds=30)},
     "task_killed": {},
     "worker_killed": {},
     "api_server_away": {},
-    "killed_and_marked": {"retries": 0},
+    "killed_and_marked": {"retries": 1, "retry_delay": timedelta(hours=1)},
     "away_while_submitting": {"retries": 8},
 }
 for dag_id, options in SUBMITTED.items():
@@ -80,7 +80,7 @@ with dag("never_torn_down"):
     submit = submit_job()
     delete_jobs(submit, pool="closed", retries=1, retry_delay=timedelta(seconds=1)).as_teardown(setups=submit)
 
-with dag("out_of_time", dagrun_timeout=timedelta(seconds=20)):
+with dag("out_of_time", dagrun_timeout=timedelta(seconds=60)):
     submit = submit_job()
     wait = ScnetJobSensor(task_id="wait", jobs=submit.output, deferrable=True, poke_interval=2)
     wait >> delete_jobs(submit).as_teardown(setups=submit)
