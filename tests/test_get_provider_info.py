@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import pkgutil
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -102,7 +103,9 @@ def test_airflow_shows_all_of_it(info: dict[str, Any], tmp_path: Path) -> None:
 
     done = subprocess.run(command, env=environment, cwd=PROJECT, capture_output=True, text=True)
 
-    shown = json.loads(done.stdout[done.stdout.index("[") :])[0]
+    begins = re.search(r"\[\s*\{", done.stdout)  # after what is logged
+    assert begins, done.stdout
+    shown = json.loads(done.stdout[begins.start() :])[0]
     assert {kind: shown[kind] for kind in ("integrations", *KINDS)} == {
         kind: info[kind] for kind in ("integrations", *KINDS)
     }
