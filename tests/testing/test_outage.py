@@ -17,6 +17,8 @@ def away(scnet, until):
         answer = requests.post(f"{scnet.url}/emulator/outage", json={"seconds": seconds}, timeout=10)
         assert (answer.status_code, answer.json()) == (200, {"seconds": seconds})
         until(lambda: not reachable(scnet.url))
+        with scnet._outage._lock:  # until all ports are
+            pass
 
     return begin
 
