@@ -167,16 +167,15 @@ class FaultPlan:
             raise ValueError(f"no call {call!r}, only {sorted(self.calls)}")
         if not 100 <= status <= 599:
             raise ValueError(f"status must be a number from 100 to 599, not {status!r}")
-        answer: Answer | None = None
         if redirect is not None:
-            location = {"Location": redirect, **(headers or {})}
-            answer = Answer(b"", 302 if status == 200 else status, HTML_TYPE, location)
+            answer = _redirection(redirect, status, headers or {})
         elif code is not None:
             answer = envelope(code, msg, data, status, headers)
         elif body is not None or status != 200:
             answer = Answer((body or "").encode(), status, content_type or HTML_TYPE, headers or {})
-        if answer is not None:
-            _check_fields({"Content-Type": answer.content_type, **answer.headers})
+        else:
+            answer = None
+        _check_fields(answer)
         number = self._planned + 1
         fault = Fault(call, answer, drop, latency, effect, when, times, after, drip, hold, number)
         self._planned = number
@@ -216,7 +215,12 @@ class FaultPlan:
         return struck
 
 
-def _check_fields(fields: Mapping[str, str]) -> None:
+def _redirection(target: str, status: int, headers: Mapping[str, str]) -> Answer:
+    return Answer(b"", 302 if status == 200 else status, HTML_TYPE, {"Location": target, **headers})
+
+
+def _check_fields(answer: Answer | None) -> None:
+    fields = {} if answer is None else {"Content-Type": answer.content_type, **answer.headers}
     for name, value in fields.items():
         field_line = f"{name}: {value}"
         if any(letter > "\xff" for letter in field_line) or not field_line.isprintable():
