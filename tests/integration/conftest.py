@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_scnet.jobs import submission
+from airflow_provider_scnet.testing import ScnetEmulator
 from tests.conftest import EXAMPLE_DAGS
 
 HOME = Path(os.environ["AIRFLOW_HOME"])
@@ -58,6 +60,16 @@ class RunningDag:
         self.process.wait(timeout)
         assert "starting task" in self.output, self.output  # else there is no run to read
         return _read(self.dag_id)
+
+
+@pytest.fixture
+def region(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScnetEmulator]:
+    """An SCNet whose lists do not lag, so that whoever looks for a job need not look for long."""
+    monkeypatch.setattr(submission, "SETTLING_TIME", 1.0)
+    monkeypatch.setattr(submission, "LOOK_EVERY", 0.2)
+    with ScnetEmulator() as scnet:
+        monkeypatch.setenv("AIRFLOW_CONN_SCNET_DEFAULT", scnet.connection())
+        yield scnet
 
 
 @pytest.fixture(scope="session")

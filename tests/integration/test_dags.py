@@ -16,13 +16,6 @@ AT_ONCE = {"retry_delay": timedelta(0)}
 EXAMPLES = sorted(path.stem for path in EXAMPLE_DAGS.glob("scnet_*.py"))
 
 
-@pytest.fixture
-def region(monkeypatch: pytest.MonkeyPatch) -> ScnetEmulator:
-    with ScnetEmulator() as scnet:
-        monkeypatch.setenv("AIRFLOW_CONN_SCNET_DEFAULT", scnet.connection())
-        yield scnet
-
-
 def test_simulation_that_fails_turns_the_run_red(
     region: ScnetEmulator, run_dag: Callable[..., Run], capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import airflow
 import pytest
 
-from airflow_provider_scnet.jobs import submission
 from airflow_provider_scnet.testing import ScnetEmulator
 from tests.integration.conftest import Run
 
@@ -20,15 +19,6 @@ pytestmark = [
 ]
 LAG = 1.5
 """Seconds until a job is listed: longer than the try that lost its answer looks."""
-
-
-@pytest.fixture
-def region(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScnetEmulator]:
-    monkeypatch.setattr(submission, "SETTLING_TIME", 1.0)
-    monkeypatch.setattr(submission, "LOOK_EVERY", 0.2)
-    with ScnetEmulator() as scnet:
-        monkeypatch.setenv("AIRFLOW_CONN_SCNET_DEFAULT", scnet.connection())
-        yield scnet
 
 
 def test_full_queue_uses_up_no_retry(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from airflow_provider_scnet.jobs import submission
 from airflow_provider_scnet.testing import ScnetEmulator
 from tests.integration.conftest import Run
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def region(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScnetEmulator]:
-    monkeypatch.setattr(submission, "SETTLING_TIME", 1.0)  # before 3.3, a retry has to look for so long
-    monkeypatch.setattr(submission, "LOOK_EVERY", 0.2)
-    with ScnetEmulator() as scnet:
-        monkeypatch.setenv("AIRFLOW_CONN_SCNET_DEFAULT", scnet.connection())
-        yield scnet
 
 
 @pytest.mark.parametrize(

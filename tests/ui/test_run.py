@@ -58,7 +58,7 @@ def test_graph_shows_what_became_of_each_task(page: Page, run: str, low_window: 
     page.click("//button[@aria-label='Collapse Details Panel']")
 
     for task_id, state in STATES.items():
-        page.find(f"//*[@data-testid='rf__node-{task_id}']//*[normalize-space()='{state}']")
+        assert page.find(f"//*[@data-testid='rf__node-{task_id}']//*[normalize-space()='{state}']")
 
     page.click("//button[contains(@class, 'react-flow__controls-fitview')]")
     page.wait_until_still(f"{GRAPH}//*[@data-testid='rf__node-submit']")

@@ -48,6 +48,7 @@ def together(airflow: Distributed) -> Iterator[dict[str, Future[None]]]:
 
 @pytest.mark.parametrize("name", [scenario.__name__ for scenario in TOGETHER])
 def test_what_goes_wrong_while_others_work(together: dict[str, Future[None]], name: str) -> None:
+    """Each scenario asserts for itself; what it raises is raised here."""
     together[name].result()
 
 
