@@ -4,7 +4,8 @@ Delete given jobs: trigger it with the parameter `jobs`, e.g. `197, 198` or `163
 
 **What it shows.** Plain ids are completed from the Connection; nothing given means nothing to do. With a tag, all jobs
 of that task are found and deleted: this is the way to end what a run has left that cannot tear down any more. The run
-is green only when every job was seen not to be active any more.
+is green only when every job was seen not to be active any more. A tag that no job has had is an error, for it may be
+misspelt.
 
 **What to change.** Nothing, if your Connection is `scnet_default`.
 

@@ -46,6 +46,9 @@ class Deletion:
     :param logger: where to tell what happens.
     """
 
+    sought = None
+    """It looks for no other jobs."""
+
     def __init__(
         self, client: ScnetClient, refs: Iterable[JobRef], options: DeleteOptions, *, logger: Any = log
     ) -> None:

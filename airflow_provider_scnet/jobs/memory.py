@@ -21,12 +21,12 @@ class Memory:
 
     :param sent_at: when a submission was about to be sent last, in seconds since the epoch; ``None`` if none was.
     :param ref: what came of it; ``None`` if that is not known.
-    :param is_killed: a delete of it was sent because the task was told to stop.
+    :param killed: what deletes were sent of because the task was told to stop: no later try goes on with these.
     """
 
     sent_at: float | None
     ref: JobRef | None = None
-    is_killed: bool = False
+    killed: frozenset[JobRef] = frozenset()
 
 
 class Notebook:
@@ -53,7 +53,7 @@ class Notebook:
         return Memory(
             float(sent_at) if isinstance(sent_at, int | float) else None,
             _ref(noted.get("ref")),
-            is_killed=noted.get("is_killed") is True,
+            frozenset(_refs(noted.get("killed"))),
         )
 
     def note_before(self, memory: Memory) -> None:
@@ -82,17 +82,29 @@ class Notebook:
 
         :param ref: the job.
         """
-        self.note_after(Memory(time.time(), ref, is_killed=True))
+        try:
+            known = self.read()
+        except Exception:  # as below: then what was killed before that is forgotten
+            known = None
+        self.note_after(Memory(time.time(), ref, frozenset({ref, *(known.killed if known else ())})))
 
     def _write(self, memory: Memory) -> None:
         if self._store is not None:
-            noted = {"sent_at": memory.sent_at, "ref": str(memory.ref or ""), "is_killed": memory.is_killed}
+            noted = {
+                "sent_at": memory.sent_at,
+                "ref": str(memory.ref or ""),
+                "killed": sorted(str(ref) for ref in memory.killed),
+            }
             self._store.set(KEY, {"name": self._name, **noted})
 
 
-def _ref(noted: Any) -> JobRef | None:
+def _refs(noted: Any) -> list[JobRef]:
     try:
-        refs = parse_jobs(noted)
+        return parse_jobs(noted)
     except ScnetJobReferenceError:
-        return None
+        return []
+
+
+def _ref(noted: Any) -> JobRef | None:
+    refs = _refs(noted)
     return refs[0] if len(refs) == 1 else None

@@ -88,7 +88,6 @@ class Submission:
         self._patience = client.patience
         self._log = logger
         self._is_stopped = False
-        self._killed: JobRef | None = None
         self._memory = Memory(sent_at=0.0 if is_retry else None)  # long ago, at an unknown time
 
     def stop(self) -> None:
@@ -126,8 +125,6 @@ class Submission:
             known = Memory(sent_at=None)
             self._notebook.note_before(known)
         self._memory = known or self._memory
-        if known and known.ref and known.is_killed:
-            self._killed = known.ref
         return known is not None and known.sent_at is None
 
     # --- looking -----------------------------------------------------------------------------------------------------
@@ -207,7 +204,7 @@ class Submission:
         return min(going_on or done, key=lambda job: (not job.is_running, job.age), default=None)
 
     def _was_killed(self, job: TaggedJob) -> bool:
-        return job.ref == self._killed
+        return job.ref in self._memory.killed
 
     def _has_seen_the_end(self, jobs: list[TaggedJob]) -> bool:
         """Whether the one job that is known to have been submitted is known to have ended."""
@@ -225,7 +222,7 @@ class Submission:
 
     def _adopt(self, job: TaggedJob) -> JobRef:
         self._log.info("Job %s (%s) is this task's: going on with it.", job.ref, job.records[0].state)
-        self._notebook.note_after(Memory(self._patience.wall_clock(), job.ref))
+        self._notebook.note_after(replace(self._memory, sent_at=self._patience.wall_clock(), ref=job.ref))
         return job.ref
 
     def _end(self, jobs: list[TaggedJob]) -> None:
@@ -248,7 +245,7 @@ class Submission:
     def _submit(self) -> JobRef:
         target, before = self._target, self._memory
         self._check()
-        sent = Memory(self._patience.wall_clock())
+        sent = replace(before, sent_at=self._patience.wall_clock(), ref=None)
         self._notebook.note_before(sent)
         self._memory = sent
         self._check()  # writing may have taken long

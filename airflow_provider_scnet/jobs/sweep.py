@@ -12,10 +12,11 @@ from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.exceptions import ScnetError, ScnetJobsNotDeletedError, ScnetPermanentError
 from airflow_provider_scnet.jobs.deletion import LOOKS_IN_A_PROOF, Deletion, drive
+from airflow_provider_scnet.jobs.evidence import HISTORY_WINDOW
 from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.jobs.options import DeleteOptions, seconds
 from airflow_provider_scnet.jobs.report import DeletionReport, report_of_nothing
-from airflow_provider_scnet.jobs.search import GOES_ON, Search, TaggedJob
+from airflow_provider_scnet.jobs.search import GOES_ON, Findings, Search, TaggedJob
 from airflow_provider_scnet.wording import counted
 
 LAST_ROUND = 1.0
@@ -33,12 +34,15 @@ class Sought:
     :param user: the cluster user who submitted them.
     :param all_told: every instance of the tasks has told its job, so that none can be listed late.
     :param map_index: of the task instances; ``None`` for all.
+    :param to_be_found: those of the tasks that have had a job for sure: if none is found, ended or not, then what
+        stands for them is misspelt, or is looked for in the wrong place.
     """
 
     tasks: Collection[str]
     user: str
     all_told: bool
     map_index: int | None = None
+    to_be_found: Collection[str] = ()
 
     def __contains__(self, tag: JobTag) -> bool:
         return tag.task in self.tasks and self.map_index in (None, tag.map_index)
@@ -72,6 +76,7 @@ class Sweep:
         self._absent_for = seconds("absent_for", options.absent_for)
         self._due = list(refs)
         self._known: dict[JobRef, None] = {}
+        self._to_be_found = set(sought.to_be_found)
         self._report = DeletionReport()
         self._error: ScnetError | None = None  # of the last deletion: about all that is left
         self._trouble: ScnetError | None = None  # why the last search told nothing
@@ -81,6 +86,11 @@ class Sweep:
         """Delete on a worker, which sleeps between two rounds; raises what :meth:`rounds` raises."""
         drive(self.rounds(), self._patience)
         return self.report()
+
+    @property
+    def sought(self) -> Sought:
+        """What goes on being looked for; what was found need not be found again."""
+        return replace(self._sought, to_be_found=sorted(self._to_be_found))
 
     @property
     def refs(self) -> list[JobRef]:
@@ -96,7 +106,8 @@ class Sweep:
         Delete until a search that began after the last delete shows no other job; unless every task has told its job,
         searches have to show none for ``absent_for``.
 
-        :raises ScnetJobsNotDeletedError: naming the jobs that are left, or saying that lists did not tell.
+        :raises ScnetJobsNotDeletedError: naming the jobs that are left, or what has to be found and is not, or saying
+            that lists did not tell.
         :raises ScnetError: as a deletion does.
         """
         while True:
@@ -112,6 +123,25 @@ class Sweep:
         yield from self._delete()  # what the last search has found
         if self._error or not (is_proven and is_complete):
             raise self._error or self._not_proven()
+        if self._to_be_found:
+            yield from self._find_in_history()
+
+    def _find_in_history(self) -> Generator[float]:
+        """Jobs that have ended long ago need no deleting."""
+        past: list[TaggedJob] = []
+        for scheduler_id in sorted(self._schedulers()):
+            search = Search(self._client, scheduler_id, self._sought.user, self._to_be_found)
+            found = search.with_past(Findings([], are_complete=True, live=[]), since=self._now() - HISTORY_WINDOW)
+            self._trouble = self._trouble or found.trouble
+            past += found.jobs
+        unknown = self._to_be_found - {job.tag.task for job in past}
+        if unknown:
+            raise self._trouble or self._not_known(unknown)
+        self._due = [job.ref for job in past if job.phase in GOES_ON]
+        self._report.gone += [job.ref for job in past if job.ref not in self._due]
+        yield from self._delete()
+        if self._error:
+            raise self._error
 
     def _to_be_deleted(self, found: list[TaggedJob]) -> list[JobRef]:
         """What is new; and what had ended, but goes on again."""
@@ -152,6 +182,7 @@ class Sweep:
             except ScnetError as error:
                 self._note_trouble(error)
                 continue
+            self._to_be_found -= {job.tag.task for job in found.jobs}
             jobs += [job for job in found.jobs if job.tag in self._sought and job.may_go_on(self._now())]
             is_complete &= found.are_complete
             is_blank &= not found.live
@@ -194,6 +225,13 @@ class Sweep:
         return ScnetJobsNotDeletedError(
             f"It is not known whether tasks have submitted jobs that no XCom tells of: {why}. Look at the platform, "
             f"then run this task again."
+        )
+
+    def _not_known(self, tasks: Collection[str]) -> ScnetError:
+        return ScnetJobsNotDeletedError(
+            f"No job of user {self._sought.user} has {' or '.join(sorted(tasks))} in its name, neither in lists nor in "
+            f"the history of {HISTORY_WINDOW.days} days. Compare that with the name of a job on the platform, and the "
+            f"Connection with that of the run, whose jobs may go on elsewhere."
         )
 
     def _elapsed(self) -> float:

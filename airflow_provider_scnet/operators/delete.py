@@ -42,7 +42,8 @@ class ScnetDeleteJobsOperator(BaseOperator):
         whatever XCom says. Where a task instance has not told its job, lists have to show none for ``absent_for``.
     :param job_tags: (templated) for a run that cannot tear down any more: what stands for its tasks in the names of
         their jobs, ``k3m2x4a7pq5t`` in ``channel_flow_k3m2x4a7pq5t_m3_g2``; texts or one with commas. All jobs that
-        carry one of them are deleted, whichever run they are of. Nothing is a success, as with ``jobs``. See
+        carry one of them are deleted, whichever run they are of. A tag that no job has had in 30 days is an error:
+        it may be misspelt, or of another Connection. Nothing is a success, as with ``jobs``. See
         :func:`airflow_provider_scnet.jobs.naming.task_tag`.
     :param scnet_conn_id: (templated) the Airflow Connection.
     :param scheduler_id: (templated) scheduler of plain ids; default: the Connection's, else the region's only one.
@@ -60,7 +61,7 @@ class ScnetDeleteJobsOperator(BaseOperator):
     :raises ValueError: at DAG parsing, for a number or a task that cannot be.
     :raises ScnetJobReferenceError: before any request, if ``jobs`` holds something else.
     :raises ScnetRequestError: before any request, if ``job_tags`` does.
-    :raises ScnetJobsNotDeletedError: naming the jobs that are left at the deadline.
+    :raises ScnetJobsNotDeletedError: naming the jobs that are left at the deadline, or tags that no job has had.
     """
 
     template_fields: Sequence[str] = ("jobs", "job_tags", "scnet_conn_id", "scheduler_id", "user")
@@ -117,7 +118,7 @@ class ScnetDeleteJobsOperator(BaseOperator):
         refs = hook.parse_jobs(self.jobs, scheduler_id=self.scheduler_id, user=self.user)
         sought = None
         if tags:
-            sought = Sought(tags, hook.submitting_user, all_told=False)
+            sought = Sought(tags, hook.submitting_user, all_told=False, to_be_found=tags)
         elif self.submitted_by:
             refs, sought = self._seek(hook, refs, context)
         elif not refs:
@@ -126,7 +127,7 @@ class ScnetDeleteJobsOperator(BaseOperator):
         rounds = engine.rounds()
         if self.deferrable and next(rounds, None) is not None:
             rounds.close()
-            self._defer(context, engine.refs, sought)
+            self._defer(context, engine)
         drive(rounds, hook.client.patience)
         return self._told(engine.report().as_xcom())
 
@@ -166,17 +167,17 @@ class ScnetDeleteJobsOperator(BaseOperator):
             return hook.deletion(refs, options)
         return Sweep(hook.client, refs, sought, options, logger=self.log)
 
-    def _defer(self, context: Context, refs: list[JobRef], sought: Sought | None) -> NoReturn:
+    def _defer(self, context: Context, engine: Deletion | Sweep) -> NoReturn:
         from airflow_provider_scnet.triggers.scnet import ScnetDeleteJobsTrigger
 
         timeout = seconds("timeout", self.timeout)
         deadline = deadline_of(self, context["ti"], timeout) or time.time() + timeout
         trigger = ScnetDeleteJobsTrigger(
             scnet_conn_id=self.scnet_conn_id,
-            jobs=[str(ref) for ref in refs],
+            jobs=[str(ref) for ref in engine.refs],
             deadline=deadline,
             options=DeleteOptions(**self._options()).as_json(),
-            sought=None if sought is None else asdict(sought),
+            sought=None if engine.sought is None else asdict(engine.sought),
             try_number=context["ti"].try_number,
         )
         self.defer(trigger=trigger, method_name="execute_complete", timeout=backstop_of(deadline))

@@ -72,6 +72,7 @@ def test_delete_jobs_of_params(region: ScnetEmulator, run_dag: Callable[..., Run
     assert (run.state, job.active) == ("success", False)
     assert run.returned["delete_jobs"]["gone"] == ["1638523853,acexample01:4711:"]
     assert run_dag("scnet_delete_jobs").state == "success"  # nothing given, nothing to do
+    assert run_dag("scnet_delete_jobs", delete_jobs={**FAST, **AT_ONCE, "job_tags": "misspelttagg"}).state == "failed"
 
 
 def test_only_what_a_retry_can_help_is_retried(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:

@@ -27,12 +27,21 @@ def notebook(store: Any, tag: JobTag = TAG, own: str = "flow") -> Notebook:
 def test_what_is_written_is_read() -> None:
     notes = notebook(store := Store())
     assert notes.read() is None
-    for memory in (Memory(None), Memory(5.5), Memory(5.5, REF), Memory(5.5, REF, is_killed=True)):
+    for memory in (Memory(None), Memory(5.5), Memory(5.5, REF), Memory(5.5, REF, frozenset({REF}))):
         notes.note_before(memory)
         assert notes.read() == memory
         notes.note_after(memory)
         assert notes.read() == memory
     assert type(store[KEY]["ref"]) is str
+
+
+def test_all_that_was_killed_is_remembered() -> None:
+    notes, other = notebook(Store()), JobRef("1638523853", "test", "198")
+    for ref in (REF, other):
+        notes.note_killed(ref)
+    known = notes.read()
+    assert known
+    assert (known.ref, known.killed) == (other, {REF, other})
 
 
 def test_name_of_the_users_may_change_meanwhile() -> None:

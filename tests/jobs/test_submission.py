@@ -493,6 +493,17 @@ def test_earlier_end_does_not_hide_the_job_that_is_known(scnet: ScnetEmulator, s
     assert [new] == active(scnet)
 
 
+def test_earlier_end_does_not_hide_the_job_that_could_not_be_noted(scnet: ScnetEmulator, submit: Submit) -> None:
+    store = Store()
+    old = killed_and_completed(scnet, submit, store)
+    scnet.clock.advance(100)
+    scnet.submit_lag = 20
+    store.fails_at = store.writes + 1  # what is noted before it is sent can be
+    new = submit(try_number=2, store=store)
+    assert submit(try_number=3, store=store) == new != old
+    assert [new] == active(scnet)
+
+
 def test_job_is_found_without_a_submission(scnet: ScnetEmulator, prepare: Callable[..., Submission]) -> None:
     store = Store()
     assert prepare(store=store).find() is None

@@ -29,10 +29,15 @@ TOLD, NOT_TOLD = True, False
 @pytest.fixture
 def sweep(scnet: ScnetEmulator) -> Callable[..., DeletionReport]:
     def run(
-        *known: Any, all_told: bool = TOLD, map_index: int | None = None, client: Any = None, **options: Any
+        *known: Any,
+        all_told: bool = TOLD,
+        map_index: int | None = None,
+        to_be_found: bool = False,
+        client: Any = None,
+        **options: Any,
     ) -> DeletionReport:
         refs = parse_jobs([getattr(job, "ref", job) for job in known])
-        sought = Sought({TASK.task}, scnet.user, all_told, map_index)
+        sought = Sought({TASK.task}, scnet.user, all_told, map_index, {TASK.task} if to_be_found else ())
         return Sweep(client or client_of(scnet), refs, sought, DeleteOptions(**options)).run()
 
     return run
@@ -192,4 +197,46 @@ def test_scheduler_that_only_another_gateway_names(scnet: ScnetEmulator, sweep: 
             other.fail(call, code="10004", times=None)
         client = client_of(scnet, gateways=[f"{other.url}/hpc", f"{scnet.url}/hpc"])
         assert sweep(client=client).deleted == [job.ref]
+    assert not job.active
+
+
+# --- a job has to be found -------------------------------------------------------------------------------------------
+
+
+def test_nothing_to_be_found(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    scnet.add_job(name="flow_aaaaaaaaaaaa_g0")
+    with pytest.raises(ScnetJobsNotDeletedError, match=f"No job of user {scnet.user} has {TASK.task} in its name"):
+        sweep(to_be_found=True)
+
+
+def test_job_that_was_found_is_not_sought_in_history(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    scnet.has_history = False
+    job = tagged(scnet)
+    assert sweep(to_be_found=True).deleted == [job.ref]
+
+
+def test_job_that_has_just_ended_is_found(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    scnet.has_history, scnet.raw_state_in_lists = False, True
+    tagged(scnet, state="COMPLETED")
+    assert sweep(to_be_found=True) == DeletionReport()
+
+
+def test_job_that_ended_long_ago_is_found(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    job = tagged(scnet, state="COMPLETED", ended_ago=86_400)
+    assert sweep(to_be_found=True).gone == [job.ref]
+    assert not scnet.calls["delete"]
+
+
+def test_history_that_cannot_be_read_finds_nothing(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    scnet.fail("history", status=503, times=None)
+    with pytest.raises(ScnetTransientError, match="503"):
+        sweep(to_be_found=True)
+
+
+def test_job_that_only_history_lists_and_that_goes_on(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    scnet.submit_lag = 3600
+    job = tagged(scnet)
+    record = {"jobId": job.job_id, "jobName": job.name, "user": job.user, "jobState": "statR"}
+    scnet.fail("history", code="0", data={"total": 1, "list": [record]}, when=f"strClusterNameList={SCHEDULER}")
+    assert sweep(to_be_found=True).gone == [job.ref]
     assert not job.active

@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow_provider_scnet.exceptions import (
     ScnetError,
     ScnetJobReferenceError,
+    ScnetJobsNotDeletedError,
     ScnetRequestError,
 )
 from airflow_provider_scnet.jobs.naming import task_tag
@@ -82,6 +83,27 @@ def test_jobs_of_another_run_by_their_tag(scnet_default: ScnetEmulator) -> None:
     operator = ScnetDeleteJobsOperator(task_id="delete", job_tags=tag, absent_for=0.2, poll_interval=0.1)
     assert operator.execute({})["deleted"] == [job.ref for job in theirs]
     assert other.active
+
+
+def test_tag_that_no_job_has_had(scnet_default: ScnetEmulator) -> None:
+    tags = [task_tag("flow", run_id, "submit") for run_id in ("manual__1", "manual__2")]
+    job = scnet_default.add_job(name=f"flow_{tags[0]}_g0")
+    operator = ScnetDeleteJobsOperator(task_id="delete", job_tags=tags, absent_for=0.2, poll_interval=0.1)
+    with pytest.raises(ScnetJobsNotDeletedError, match=f"has {tags[1]} in its name"):
+        operator.execute({})
+    assert not job.active
+
+
+def test_tag_whose_job_was_found_need_not_be_found_again(scnet_default: ScnetEmulator) -> None:
+    scnet_default.cancel_delay = 30
+    tags = sorted(task_tag("flow", run_id, "submit") for run_id in ("manual__1", "manual__2"))
+    scnet_default.add_job(name=f"flow_{tags[0]}_g0")
+    operator = ScnetDeleteJobsOperator(task_id="delete", job_tags=tags, deferrable=True)
+    with pytest.raises(TaskDeferred) as pause:
+        operator.execute({"ti": TaskInstance()})
+    _, arguments = pause.value.trigger.serialize()
+    assert arguments["sought"]["tasks"] == tags
+    assert arguments["sought"]["to_be_found"] == tags[1:]
 
 
 def test_broken_tag_stops_before_any_request(scnet_default: ScnetEmulator) -> None:

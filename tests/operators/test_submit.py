@@ -239,7 +239,7 @@ def test_kill_while_waiting(scnet_default: ScnetEmulator, cancel_on_kill: bool) 
     with pytest.raises(ScnetStoppedError, match="waited for"):
         operator.execute({"ti": TaskInstance(), "task_state_store": Store(store)})
     assert bool(scnet_default.active_jobs) is not cancel_on_kill
-    assert store["scnet_submission"]["is_killed"] is cancel_on_kill
+    assert bool(store["scnet_submission"]["killed"]) is cancel_on_kill
 
 
 def test_execution_timeout_while_waiting(scnet_default: ScnetEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +258,7 @@ def test_execution_timeout_while_waiting(scnet_default: ScnetEmulator, monkeypat
         operator.execute({"ti": TaskInstance(), "task_state_store": Store(store)})
     operator.on_kill()
     assert not scnet_default.active_jobs
-    assert store["scnet_submission"]["is_killed"]
+    assert store["scnet_submission"]["killed"]
 
 
 @pytest.mark.parametrize("map_index", [-1, 0, 3])

@@ -204,11 +204,14 @@ class Life:
     def _tear_down(self) -> None:
         all_told = self._told is not None and self.rng.random() < 0.5
         known = [self._told] if self._told and (all_told or self.rng.random() < 0.5) else []
-        sought = Sought({self._tag().task}, self.scnet.user, all_told)
+        tasks = {self._tag().task}
+        is_by_hand = not known and self.rng.random() < 0.5
+        sought = Sought(tasks, self.scnet.user, all_told, to_be_found=tasks if is_by_hand else ())
         try:
             report = Sweep(client_of(self.scnet), known, sought, DeleteOptions(), logger=QUIET).run()
             active = [job.ref for job in self._jobs() if job.active]
             self._assert(not active, f"a green teardown left {active}")
+            self._assert(bool(self._jobs()) or not is_by_hand, "a tag that no job has had was green")
             self.story.append(f"teardown, told {known}, all {all_told}: {report}")
         except ScnetError as error:
             self.story.append(f"teardown, told {known}, all {all_told}: {error}")
