@@ -92,7 +92,7 @@ class Control:
         ]
         listed = ", ".join(f"{method} /emulator/{path.replace('([^/]+)', 'ID')}" for method, path in known)
         error = _json({"error": f"there is only: {listed}"}, status=404)
-        verbs = ("GET", "POST", "PUT", "PATCH", "DELETE")
+        verbs = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
         return routes + [Route(verb, re.compile("/emulator(?:/.*)?"), "", lambda *_: error) for verb in verbs]
 
     @property

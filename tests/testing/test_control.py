@@ -57,6 +57,9 @@ def test_it_is_not_recorded_and_no_fault_strikes_it(scnet, control):
     scnet.fail("*", status=500, times=None)
     for path in ("/state", "/secrets", "/faults", "/nosuch"):
         assert control("GET", path)[0] in (200, 404)
+    # What a program asks to see whether it is there, and a browser before it sends what a page of somebody else wants.
+    for verb in ("HEAD", "OPTIONS", "PATCH"):
+        assert requests.request(verb, f"{scnet.url}/emulator/state", timeout=10).status_code == 404
     assert scnet.requests == []
 
 
