@@ -16,6 +16,9 @@ Claims = dict[str, str]
 #: ``clusterId`` of the platform's entry in the list of tokens.
 PLATFORM_ID = "0"
 
+#: The latest end that can be written as a date wherever it is read: the year 9000, in milliseconds since the epoch.
+LATEST_END = 221_845_392_000_000
+
 JWT = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}")
 
 
@@ -136,6 +139,8 @@ class TokenOffice:
         claims = read_claims(token)
         if not self._alive(claims):
             raise ValueError("its end (claim 'expireTime', milliseconds since the epoch) has passed")
+        if int(claims["expireTime"]) > LATEST_END:
+            raise ValueError("its end (claim 'expireTime', milliseconds since the epoch) comes after the year 9000")
         self._adopted.add(token)
         self._issued[token] = claims["clusterId"]
 

@@ -168,6 +168,7 @@ GOOD = {"user": "alice", "computeUser": "u", "clusterId": "11112", "expireTime":
         (jwt({**GOOD, "expireTime": 99999999999999}), "no claim 'expireTime' that is a text"),
         (jwt({**GOOD, "expireTime": "1000"}), "its end .* has passed"),
         (jwt({**GOOD, "expireTime": "soon"}), "its end .* has passed"),
+        (jwt({**GOOD, "expireTime": "9" * 15}), "its end .* comes after the year 9000"),
     ],
 )
 def test_a_token_from_elsewhere_that_cannot_be_used(office, token, error):
