@@ -146,7 +146,7 @@ class FaultPlan:
         :param call: one of :attr:`calls`, such as ``list``, ``delete`` or ``submit``; ``unknown`` for paths and verbs
             that do not exist; ``*`` for all.
         :param code: code of the envelope to answer with.
-        :param msg: its text; by default the one known for the code.
+        :param msg: its text; by default the one known for the code. Neither it nor ``data`` without a code.
         :param data: its data; by default what is known for the code, else null.
         :param status: HTTP status; without ``code`` and ``body`` any other than 200 has an empty body.
         :param body: raw text to answer with instead of an envelope.
@@ -161,7 +161,7 @@ class FaultPlan:
         :param effect: do the real work; only the answer is replaced or lost.
         :param hold: hold the answer, or its loss, until the fault is released.
         :param when: only for requests for which this is true; a text: that contain it, in path, query or body.
-        :raises ValueError: there is no such call, or a value is out of its range.
+        :raises ValueError: there is no such call, a value is out of its range, or would say nothing.
         """
         if call not in self.calls:
             raise ValueError(f"no call {call!r}, only {sorted(self.calls)}")
@@ -175,6 +175,7 @@ class FaultPlan:
             answer = Answer((body or "").encode(), status, content_type or HTML_TYPE, headers or {})
         else:
             answer = None
+        _check_use(code, answer, {"msg": msg, "data": data}, {"content_type": content_type, "headers": headers})
         _check_fields(answer)
         number = self._planned + 1
         fault = Fault(call, answer, drop, latency, effect, when, times, after, drip, hold, number)
@@ -217,6 +218,18 @@ class FaultPlan:
 
 def _redirection(target: str, status: int, headers: Mapping[str, str]) -> Answer:
     return Answer(b"", 302 if status == 200 else status, HTML_TYPE, {"Location": target, **headers})
+
+
+def _check_use(
+    code: str | int | None, answer: Answer | None, in_envelopes: Mapping[str, object], in_answers: Mapping[str, object]
+) -> None:
+    """A fault that leaves the answer alone would look as if the client could cope with what it was to say."""
+    for name, value in in_envelopes.items():
+        if value is not None and code is None:
+            raise ValueError(f"{name} needs a code: without one there is no envelope to put it in")
+    for name, value in in_answers.items():
+        if value is not None and answer is None:
+            raise ValueError(f"{name} needs an answer to go with: code, body, redirect or another status than 200")
 
 
 def _check_fields(answer: Answer | None) -> None:

@@ -107,6 +107,21 @@ def test_a_call_that_does_not_exist(scnet):
         scnet.fail("deletes")
 
 
+@pytest.mark.parametrize(
+    ("parameters", "missing"),
+    [
+        ({"msg": "no"}, "msg needs a code"),
+        ({"data": [], "body": "x"}, "data needs a code"),
+        ({"headers": {"Retry-After": "7"}}, "headers needs an answer"),
+        ({"content_type": "text/plain", "drop": True}, "content_type needs an answer"),
+    ],
+)
+def test_what_would_say_nothing_is_refused(scnet, parameters, missing):
+    with pytest.raises(ValueError, match=missing):
+        scnet.fail("clusters", **parameters)
+    assert list(scnet._dispatcher.faults) == []
+
+
 def test_an_answer_that_is_held(scnet, delete, begin, until):
     job = scnet.add_job()
     fault = scnet.fail("delete", hold=True)
