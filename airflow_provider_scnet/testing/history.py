@@ -10,7 +10,7 @@ from airflow_provider_scnet.testing.arrays import array_of, member_ids
 from airflow_provider_scnet.testing.behaviour import Behaviour, finds_name
 from airflow_provider_scnet.testing.cluster import Cluster
 from airflow_provider_scnet.testing.job import Job
-from airflow_provider_scnet.testing.records import Record, history_code, history_record
+from airflow_provider_scnet.testing.records import APP_TYPE, Record, history_code, history_record
 from airflow_provider_scnet.testing.wire import ApiError, from_beijing, require
 
 REQUIRED = (
@@ -76,6 +76,8 @@ class History:
             and query.get("strUser") in (None, "", job.user)
             and finds_name(self._behaviour, query.get("jobName"), job.name)
             and query.get("queue") in (None, "", job.queue)
+            and query.get("appType") in (None, "", APP_TYPE)
+            and query.get("hostName") in (None, "", *(job.node_names.split(",") if job.started_at else ()))
             and query.get("jobState") in (None, "", history_code(job))
         ]
         if order := ORDERS.get(query.get("orderBy", "")):

@@ -30,9 +30,24 @@ REASONS = {
 #: ``jobExitStatus`` of the history, as far as it is recorded: a good end, a time-out, a script that failed.
 ACCOUNTING_CODES = {"COMPLETED": 0, "TIMEOUT": 10006}
 FAILED_SCRIPT = 10005
+#: What all jobs count as: the application that is submitted by the only template there is.
+APP_TYPE = "BASE"
 #: Seconds after its end at which a job is accounted; 36 and 44 are recorded.
 ACCOUNTING_SECONDS = 40
 EXIT_CODES = {"COMPLETED": "0:0", "CANCELLED": "0:15", "TIMEOUT": "0:15", "OUT_OF_MEMORY": "0:125"}
+
+
+#: Documented members of the history of which no value is recorded.
+UNRECORDED = (
+    "jobWaitTime",
+    "jobResponseTime",
+    "jobMemUsed",
+    "jobVmemUsed",
+    "jobReqCpu",
+    "jobReqGpu",
+    "jobReqMem",
+    "jobExtAttr",
+)
 
 
 @dataclass(frozen=True)
@@ -161,7 +176,7 @@ def detail_record(job: Job, look: Look, scheduler_name: str) -> Record:
     """
     return {
         **listed_record(job, look),
-        "appType": "BASE",
+        "appType": APP_TYPE,
         "jobmanagerName": scheduler_name,
         "jobmanagerType": "SLURM",
         "outputPath": job.log_path("stdout"),
@@ -202,7 +217,7 @@ def history_record(job: Job, scheduler_name: str, job_id: str | None = None) -> 
         "account": job.user,
         "jobName": job.name,
         "queue": job.queue,
-        "appType": "BASE",
+        "appType": APP_TYPE,
         "jobState": history_code(job),
         "jobExitStatus": accounting_code(job),
         "jobQueueTime": beijing(job.submitted_at, " "),
@@ -221,6 +236,7 @@ def history_record(job: Job, scheduler_name: str, job_id: str | None = None) -> 
         "command": job.script_path,
         "stdout": job.log_path("stdout", job_id),
         "stderr": None,
+        **dict.fromkeys(UNRECORDED),
     }
 
 

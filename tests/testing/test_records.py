@@ -4,7 +4,7 @@ import pytest
 
 from airflow_provider_scnet.testing.clock import Clock
 from airflow_provider_scnet.testing.cluster import Cluster
-from airflow_provider_scnet.testing.records import Look, detail_record, history_record, listed_record
+from airflow_provider_scnet.testing.records import UNRECORDED, Look, detail_record, history_record, listed_record
 
 START = 1_704_135_845.0  # 2024-01-01 19:04:05 UTC
 
@@ -103,6 +103,11 @@ def test_types_of_the_history(cluster):
     assert record["command"] == "/public/home/u/job_BASE.slurm"
     job.script = "/public/home/u/run.slurm"
     assert history_record(job, "One")["command"] == job.script
+
+
+def test_members_of_the_history_without_a_record_are_there(cluster):
+    record = history_record(cluster.add_job("u", state="COMPLETED"), "One")
+    assert {name for name, value in record.items() if value is None} == {"stderr", *UNRECORDED}
 
 
 def test_the_list_shows_less_than_the_detail(cluster, look):
