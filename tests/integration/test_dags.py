@@ -66,6 +66,14 @@ def test_dag_of_the_readme(region: ScnetEmulator, run_dag: Callable[..., Run]) -
     assert [(job.name.partition("_")[0], job.state) for job in region.jobs] == [("flow", "COMPLETED")]
 
 
+def test_dag_of_the_readme_turns_red_if_its_simulation_fails(
+    region: ScnetEmulator, run_dag: Callable[..., Run]
+) -> None:
+    run = run_dag("simulation", submit={"command": "exit 3"}, delete_jobs=FAST, wait={"poke_interval": 0.5})
+    assert (run.state, run.tasks["wait"], run.tasks["delete_jobs"]) == ("failed", "failed", "success")
+    assert [job.state for job in region.jobs] == ["FAILED"]
+
+
 def test_delete_jobs_of_params(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:
     job = region.add_job()
     run = run_dag("scnet_delete_jobs", delete_jobs={**FAST, "jobs": f"{job.job_id}, 4711"})
