@@ -220,7 +220,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
     home = tmp_path_factory.mktemp("airflow")
     with ExitStack() as running:
         running.push(lambda kind, *_: _keep_logs(home) if kind or request.session.testsfailed else None)
-        services = Services()
+        services = Services(home)
         running.callback(services.close)
         scnet = Emulated(home)
         running.callback(scnet.close)

@@ -110,6 +110,7 @@ def deferred_cleared(airflow: Distributed) -> None:
     run.wait_until_waiting()
     run.mark("submit", "failed")
     run.wait_for(lambda: run.account.summary == (2, 0))
+    assert run.states() == {"submit": "failed"}
 
 
 TOGETHER = [

@@ -20,9 +20,14 @@ PATIENCE = 60.0
 
 
 class Services:
-    """Both of them, on data folders that are thrown away."""
+    """
+    Both of them, on data folders that are thrown away.
 
-    def __init__(self) -> None:
+    :param logs: where their logs go, and stay.
+    """
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
         # Not below pytest's folders, which nobody but their owner may enter.
         self._home = Path(tempfile.mkdtemp(prefix="scnet-services-"))
         self._home.chmod(0o755)
@@ -32,7 +37,7 @@ class Services:
             self._start_postgres()
             self._start_redis()
         except BaseException as error:
-            error.add_note("".join(log.read_text() for log in self._home.glob("*.log")))
+            error.add_note(self._said())
             self.close()
             raise
 
@@ -47,18 +52,17 @@ class Services:
         return f"redis://127.0.0.1:{self._redis_port}/0"
 
     def kept(self) -> dict[str, bytes]:
-        """All that they hold, and have said."""
+        """All that they hold."""
         command = [postgres_binary("pg_dump"), *self._postgres_address(), "--inserts", "postgres"]
         database = subprocess.run(command, check=True, capture_output=True).stdout
         # Bytes are dumped in hexadecimal digits.
         contents = b"".join(bytes.fromhex(found.decode()) for found in re.findall(rb"\\x((?:[0-9a-f]{2})+)", database))
         subprocess.run(["redis-cli", "-p", str(self._redis_port), "save"], check=True, capture_output=True)
-        logs = {log.name: log.read_bytes() for log in self._home.glob("*.log")}
         queue = (self._home / "redis" / "dump.rdb").read_bytes()
-        return {"PostgreSQL": database, "bytes in PostgreSQL": contents, "Redis": queue, **logs}
+        return {"PostgreSQL": database, "bytes in PostgreSQL": contents, "Redis": queue}
 
     def close(self) -> None:
-        """End them, and throw their data away; their logs, too."""
+        """End them, and throw their data away."""
         for process in self._processes:
             process.kill()
             process.wait()
@@ -68,7 +72,7 @@ class Services:
         user = _user("postgres")
         data = self._folder("postgres", user)
         initdb = [postgres_binary("initdb"), "-D", data, "-U", "airflow", "--auth=trust", "--no-sync", "--no-locale"]
-        with (self._home / "initdb.log").open("wb") as log:
+        with (self._logs / "initdb.log").open("wb") as log:
             subprocess.run([*initdb, "-E", "UTF8"], check=True, stdout=log, stderr=log, cwd=data, **user)
         # Nothing here has to survive a power cut, and every process of Airflow holds connections.
         options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
@@ -97,7 +101,7 @@ class Services:
         return str(folder)
 
     def _start(self, name: str, command: list[str], user: dict[str, Any]) -> None:
-        with (self._home / f"{name}.log").open("wb") as log:
+        with (self._logs / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._home, start_new_session=True, **user)
         self._processes.append(process)
 
@@ -105,8 +109,12 @@ class Services:
         deadline = time.monotonic() + PATIENCE
         while subprocess.run(command, capture_output=True).returncode:
             if time.monotonic() > deadline:
-                raise TimeoutError("\n".join(log.read_text() for log in self._home.glob("*.log")))
+                raise TimeoutError(self._said())
             time.sleep(0.1)
+
+    def _said(self) -> str:
+        logs = (self._logs / f"{name}.log" for name in ("initdb", "postgres", "redis"))
+        return "\n".join(log.read_text(errors="replace") for log in logs if log.exists())
 
 
 def what_is_missing() -> list[str]:
