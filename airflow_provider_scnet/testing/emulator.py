@@ -116,10 +116,10 @@ class ScnetEmulator(Behaviour):
 
         :raises OSError: the port is in use.
         """
-        self._outage.end()
         try:
-            for region in self._regions:
-                region.listener.start()
+            with self._outage.ended(serving=True):
+                for region in self._regions:
+                    region.listener.start()
         except Exception:
             self.stop()
             raise
@@ -127,9 +127,9 @@ class ScnetEmulator(Behaviour):
 
     def stop(self) -> None:
         """Stop serving and close all connections, bystanders too. Jobs, tokens and records stay."""
-        self._outage.end()
-        for region in self._regions:
-            region.listener.stop()
+        with self._outage.ended(serving=False):
+            for region in self._regions:
+                region.listener.stop()
         self._elsewhere.close()
 
     @property

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from urllib.parse import urlsplit
 
 import pytest
@@ -71,6 +72,16 @@ def test_whoever_starts_or_stops_it_ends_the_outage(scnet, away, again):
     (scnet.start if again else scnet.stop)()
     assert over.is_set()
     assert reachable(scnet.url) is again
+
+
+def test_an_outage_that_was_asked_for_just_before_a_stop(scnet):
+    """Its request has been answered, and it begins once the emulator has been stopped."""
+    scnet.stop()
+    scnet._outage.begin(0)
+    for thread in threading.enumerate():
+        if thread.name == "scnet-outage":
+            thread.join()
+    assert not reachable(scnet.url)
 
 
 def test_an_outage_that_was_ended_before_it_began(scnet):
