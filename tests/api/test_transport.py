@@ -214,7 +214,8 @@ def test_connections_are_kept(scnet: ScnetEmulator, transport: Transport) -> Non
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 @pytest.mark.parametrize(
-    "fault", [{"drip": 0.05}, {"drip": 0.05, "body": "x" * 10**6}, {"drip": 0.05, "headers": {"X": "x" * 10**4}}]
+    "fault",
+    [{"drip": 0.05}, {"drip": 0.05, "body": "x" * 10**6}, {"drip": 0.05, "code": "0", "headers": {"X": "x" * 10**4}}],
 )
 def test_answer_that_trickles_in_is_cut_off(
     scnet: ScnetEmulator, pauses: list[float], method: str, fault: dict[str, Any]
