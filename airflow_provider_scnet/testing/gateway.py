@@ -213,6 +213,7 @@ class Gateway:
             )
             job.exit_code, job.work_dir, job.command = life.exit_code, options["WORK_DIR"], options["CMD_FILE"]
             job.nodes, job.node_string, job.procs = wanted.nodes, options.get("NODE_STRING", ""), wanted.procs
+            job.gpus, job.dcus = wanted.gpus, wanted.dcus
             job.wall_time, job.script = wanted.wall_time, wanted.script
             job.logs, job.log_paths = wanted.logs, wanted.log_paths
         return self._id(number)

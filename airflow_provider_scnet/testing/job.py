@@ -31,6 +31,7 @@ class Job:
     :param started_at: when it first started, seconds since the epoch; None while it is queued.
     :param outcome: Slurm's word for it once it has ended.
     :param exit_code: Slurm's ``rc:signal``; None for the usual one of the outcome.
+    :param gpus: how many it has on all nodes together; so are ``procs`` and ``dcus``.
     :param wall_time: how long it may run, in seconds, as it was asked for.
     :param script: the file that the scheduler runs; by default one in its working directory.
     :param node_string: names of its nodes, if it asked for certain ones.
@@ -56,6 +57,8 @@ class Job:
     command: str = ""
     nodes: int = 1
     procs: int = 1
+    gpus: int = 0
+    dcus: int = 0
     wall_time: float = 24 * 3600.0
     script: str = ""
     node_string: str = ""

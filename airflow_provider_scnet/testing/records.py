@@ -174,6 +174,7 @@ def detail_record(job: Job, look: Look, scheduler_name: str) -> Record:
     :param look: how it is seen.
     :param scheduler_name: display name of its scheduler.
     """
+    has_started = _started(job, look.moment) is not None
     return {
         **listed_record(job, look),
         "appType": APP_TYPE,
@@ -188,10 +189,10 @@ def detail_record(job: Job, look: Look, scheduler_name: str) -> Record:
         "cpuTimeUsed": _duration(_elapsed(job, look.moment) * job.procs),
         "nodeNumReq": job.nodes,
         "procNumReq": job.procs,
-        "gpuNumReq": 0,
-        "gpuNumUsed": 0,
-        "dcuNumReq": 0,
-        "dcuNumUsed": 0,
+        "gpuNumReq": job.gpus,
+        "gpuNumUsed": job.gpus * has_started,
+        "dcuNumReq": job.dcus,
+        "dcuNumUsed": job.dcus * has_started,
         "aveRSS": "",
         "aveVMSize": "",
     }
@@ -228,7 +229,7 @@ def history_record(job: Job, scheduler_name: str, job_id: str | None = None) -> 
         "jobWalltimeUsed": f"{elapsed:.4f}",
         "jobCpuTime": elapsed * job.procs,
         "jobProcNum": job.procs,
-        "jobGpuNum": 0,
+        "jobGpuNum": job.gpus,
         "needNodes": str(job.nodes),
         "nodect": job.nodes,
         "jobExecHost": "" if job.started_at is None else job.node_names,

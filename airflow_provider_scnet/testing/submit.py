@@ -14,6 +14,8 @@ REQUIRED = ("SUBMIT_TYPE", "JOB_NAME", "WORK_DIR", "QUEUE", "WALL_TIME", "APPNAM
 #: What a job runs: commands, or a script file that lies on the cluster.
 SUBMIT_TYPES = {"cmd": "CMD_FILE", "sched": "SCHED_FILE"}
 COUNTS = ("NNODE", "NPROC", "PPN", "MULTI_SUB")
+#: Cards on each node, of which clients also ask for none.
+CARDS = ("NGPU", "NDCU")
 WALL_TIME = re.compile(r"(\d+):([0-5]\d):([0-5]\d)")
 SLEEP = re.compile(r"sleep\s+(\d+(?:\.\d+)?)")
 ECHO = re.compile(r"echo\s+(.*)")
@@ -87,6 +89,16 @@ class Submission:
         """Number of cores."""
         return int(self.options.get("NPROC", self.nodes * int(self.options.get("PPN", 1))))
 
+    @property
+    def gpus(self) -> int:
+        """Number of GPUs, on all nodes together."""
+        return self.nodes * int(self.options.get("NGPU", 0))
+
+    @property
+    def dcus(self) -> int:
+        """Number of DCU cards, likewise."""
+        return self.nodes * int(self.options.get("NDCU", 0))
+
     def job_ids(self, number: str) -> list[str]:
         """
         Return the ids that the scheduler gives: a single one, or one for each member of an array.
@@ -132,6 +144,7 @@ def _options(info: dict[str, object], behaviour: Behaviour) -> dict[str, str]:
     if nodes_given == 0 or any(name not in options for name in (*REQUIRED, work)):
         raise ApiError("10003")
     counts_good = all(re.fullmatch(r"[1-9]\d*", options.get(name, "1")) for name in COUNTS)
+    counts_good = counts_good and all(re.fullmatch(r"\d+", options.get(name, "0")) for name in CARDS)
     if (
         nodes_given == 2
         or not counts_good

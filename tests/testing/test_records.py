@@ -86,6 +86,9 @@ def test_types_of_the_live_calls(cluster, look):
     assert (record["nodeUsed"], record["nodeNumReq"], record["procNumUsed"]) == ("node01,node02", 2, 64)
     assert (record["jobInitAttr"]["NumNodes"], record["jobInitAttr"]["NumCPUs"]) == (2, 64)
     assert listed_record(waiting, look)["nodeUsed"] == ""
+    waiting.gpus = 2
+    record = detail_record(waiting, look, "One")
+    assert (record["gpuNumReq"], record["gpuNumUsed"]) == (2, 0)
     job.node_string = "b08r1n[14-15]"
     assert listed_record(job, look)["nodeUsed"] == "b08r1n[14-15]"
 

@@ -106,6 +106,17 @@ def test_members_that_are_no_text(scnet, call, takes, code):
     assert call("POST", PATH, json=body(GAP_NGPU=0))["code"] == "10004"
 
 
+def test_cards_that_were_asked_for(scnet, call, history):
+    call("POST", PATH, json=body(GAP_NGPU="4", GAP_NDCU="0"))
+    call("POST", PATH, json=body(GAP_NGPU="", GAP_NDCU="1"))
+    details = [call("GET", f"/jobs/{job.job_id}")["data"] for job in scnet.jobs]
+    for kind, numbers in (("gpu", [8, 0]), ("dcu", [0, 2])):  # on two nodes
+        assert [detail[f"{kind}NumReq"] for detail in details] == numbers
+        assert [detail[f"{kind}NumUsed"] for detail in details] == numbers
+    scnet.clock.advance(43)
+    assert [record["jobGpuNum"] for record in history()["data"]["list"]] == [8, 0]
+
+
 def test_nodes_that_were_asked_for(call, listed):
     call("POST", PATH, json=body(GAP_NNODE="", GAP_NODE_STRING="b08r1n14,b08r1n15"))
     assert listed()["data"]["list"][0]["nodeUsed"] == "b08r1n14,b08r1n15"
@@ -154,6 +165,8 @@ def test_an_array(scnet, call):
         (body(GAP_NNODE=2), "10004"),
         (body(GAP_NNODE="0"), "10004"),
         (body(GAP_PPN="many"), "10004"),
+        (body(GAP_NGPU="many"), "10004"),
+        (body(GAP_NDCU="-1"), "10004"),
         (body(GAP_NODE_STRING="n1"), "10004"),
         (body(GAP_SUBMIT_TYPE="file"), "10004"),
         (body(GAP_WALL_TIME="1 day"), "10004"),
