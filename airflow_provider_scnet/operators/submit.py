@@ -48,7 +48,8 @@ class ScnetSubmitJobOperator(BaseOperator):
     :param work_dir: (templated) absolute directory on the cluster; it has to exist.
     :param walltime: (templated) after which the scheduler ends the job: a ``timedelta``, ``HH:MM:SS`` or
         ``D-HH:MM:SS``.
-    :param job_name: (templated) the job's name begins with it; default: the task id.
+    :param job_name: (templated) the job's name begins with it, as far as names of jobs can: 32 characters, others than
+        ASCII letters, digits and ``-`` as ``_``; default: the task id.
     :param nodes: (templated) number of nodes; 1 unless ``node_list`` is given.
     :param node_list: (templated) names of nodes instead.
     :param cores_per_node: (templated) cores on each node.
