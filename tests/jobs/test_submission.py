@@ -299,6 +299,25 @@ def test_one_list_that_is_empty_by_accident_is_no_proof(scnet: ScnetEmulator, su
     assert active(scnet) == [ref]
 
 
+def test_list_that_is_empty_by_accident_when_it_counts(scnet: ScnetEmulator, submit: Submit) -> None:
+    """The worker died, and its job is listed just in time."""
+    scnet.add_job()
+    scnet.clock.advance(600)
+    ref, scnet.submit_lag = submit(), SETTLING_TIME - 2
+    scnet.fail("list", code="0", data={"total": 0, "list": []}, after=int(SETTLING_TIME / LOOK_EVERY))
+    assert submit(try_number=2) == ref
+    assert scnet.calls["submit"] == 1
+
+
+def test_empty_list_costs_one_more_look(scnet: ScnetEmulator, submit: Submit) -> None:
+    store = Store()
+    the_job(scnet, submit(store=store)).become("FAILED")
+    scnet.clock.advance(3600)
+    began = scnet.clock.now()
+    assert [submit(try_number=2, store=store)] == active(scnet)
+    assert scnet.clock.now() - began == pytest.approx(LOOK_EVERY, abs=1)
+
+
 def test_job_that_is_known_to_have_ended_badly_is_submitted_again_at_once(scnet: ScnetEmulator, submit: Submit) -> None:
     store = Store()
     the_job(scnet, submit(store=store)).become("FAILED")
