@@ -73,6 +73,11 @@ class TaggedJob:
         return None if None in endings else worst({ending for ending in endings if ending})
 
     @property
+    def may_lack_members(self) -> bool:
+        """Whether it is an array of which only ends are told: the live list does not show what ended long before."""
+        return self.phase not in GOES_ON and any(record.job_id != self.ref.job_id for record in self.records)
+
+    @property
     def age(self) -> tuple[datetime, int]:
         """By which the oldest of several is found."""
         submitted = [record.submitted_at for record in self.records if record.submitted_at]

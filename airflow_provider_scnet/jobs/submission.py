@@ -150,6 +150,7 @@ class Submission:
             result = self._result_of(found.jobs)
             is_proven = found.are_complete and (has_settled or self._has_seen_the_end(found.jobs))
             is_told = result is not None and (has_settled or self._is_ours_for_sure(result, is_open=is_open))
+            is_told &= found.trouble is None  # then the history had to tell of members
             is_seen = was_blank or not is_blank
             is_absent = is_proven and is_seen and (is_late or not self._is_one_just_ending(found.jobs))
             if is_told or is_absent:
@@ -175,7 +176,9 @@ class Submission:
             raise
         except ScnetError as error:
             found = Findings([], are_complete=False, live=[], trouble=error)
-        if with_past and not found.trouble and not self._result_of(found.jobs):
+        result = self._result_of(found.jobs)
+        is_told = result is not None and not result.may_lack_members
+        if not found.trouble and not is_told and (with_past or result):
             found = self._of_this_instance(search.with_past(found, since=self._since))
         if found.trouble:
             self._log.warning("Could not look for job %s: %s", quote(target.name), found.trouble)

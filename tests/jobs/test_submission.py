@@ -148,6 +148,23 @@ def test_job_that_ended_badly_is_submitted_again(scnet: ScnetEmulator, submit: S
     assert active(scnet) == [again]
 
 
+@pytest.mark.parametrize("fault", [None, {"status": 503}], ids=str)
+def test_array_of_which_the_live_list_shows_only_what_ended_well(
+    scnet: ScnetEmulator, submit: Submit, fault: dict[str, Any] | None
+) -> None:
+    """A member failed so long before the others ended that only the history has it."""
+    scnet.raw_state_in_lists = True
+    name = JobTag.of(**TASK, generation=0).name("flow")
+    for job_id, word, ago in (("7_1", "FAILED", 400), ("7_2", "COMPLETED", 10)):
+        scnet.add_job(word, job_id=job_id, name=name, ended_ago=ago)
+    if fault:
+        scnet.fail("history", times=None, **fault)
+        with pytest.raises(ScnetTransientError, match="503"):
+            submit(try_number=2)
+    else:
+        assert [submit(try_number=2)] == active(scnet)
+
+
 def test_job_that_may_be_started_again_is_deleted_first(scnet: ScnetEmulator, submit: Submit) -> None:
     ref = submit()
     scnet.requeue_after = 50
