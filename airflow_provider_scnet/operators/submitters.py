@@ -107,7 +107,7 @@ def ask(context: Context, task_ids: Sequence[str], map_index: int | None, *, log
     try:
         refs = [ref for ref in context["ti"].xcom_pull(task_ids=list(task_ids), key="job", **where) or [] if ref]
         total, silent = _count(context, task_ids, map_index)
-        # Who has not run since a clear may have run before it: what is left of that, or nothing, says little of its job.
+        # Who has not run since a clear may have run before: what is left of that, or nothing, says little of its job.
         is_known = not silent or not getattr(context.get("dag_run"), "clear_number", 0)
         return Told(refs, is_known and total > 0 and len(refs) == total - silent)
     except Exception as error:
