@@ -163,8 +163,9 @@ class Submission:
             asks_past, was_blank = is_proven, is_blank
 
     def _is_ours_for_sure(self, result: TaggedJob, *, is_open: bool) -> bool:
-        """What has ended may be an earlier job, while the one that counts is not listed yet."""
-        return result.phase in GOES_ON or not (is_open or self._memory.ref not in (None, result.ref))
+        """What has ended may be an earlier job, or a member of an array, while what counts is not listed yet."""
+        is_earlier = is_open or self._memory.ref not in (None, result.ref)
+        return result.phase in GOES_ON or not (is_earlier or result.may_be_listed_late)
 
     def _look(self, *, with_past: bool) -> Findings:
         """The history is read where the live list does not show the job, and not with each look. No read is a must."""
@@ -214,7 +215,7 @@ class Submission:
 
     def _has_seen_the_end(self, jobs: list[TaggedJob]) -> bool:
         """Whether the one job that is known to have been submitted is known to have ended."""
-        return any(job.ref == self._memory.ref and job.ending for job in jobs)
+        return any(job.ref == self._memory.ref and job.ending and not job.may_be_listed_late for job in jobs)
 
     def _is_one_just_ending(self, jobs: list[TaggedJob]) -> bool:
         return any(job.tag == self._target.tag and job.is_just_ending and not self._was_killed(job) for job in jobs)

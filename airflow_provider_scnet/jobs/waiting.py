@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -37,6 +37,8 @@ from airflow_provider_scnet.wording import counted
 
 BLANK_FOR = 90.0
 """Seconds for which a list that shows no job at all has to stay so: an outage may look like that."""
+LISTED_LATE = timedelta(seconds=90)
+"""How far a live list may lag behind a submission, while the history tells of members of an array that have ended."""
 MOST_REFUSALS = 3
 """Looks in a row that are refused for good before it is believed."""
 MOST_SURPRISES = 10
@@ -126,7 +128,7 @@ class Watch:
                 continue
             if not is_sure and _may_go_on_unseen(ref, known):
                 self.is_unsure |= evidence.read.is_complete
-            else:
+            elif records or not self._may_be_listed_late(ref, known):
                 self._judge(ref, known)
 
     def _end_twins(self, live: Mapping[JobRef, Sequence[JobRecord]], listed: Sequence[JobRecord]) -> set[JobRef]:
@@ -218,8 +220,16 @@ class Watch:
         has_all = tells_all and past.read.is_complete
         return {ref: records if has_all or not _is_array(ref, records) else None for ref, records in told.items()}
 
+    def _may_be_listed_late(self, ref: JobRef, past: Sequence[JobRecord]) -> bool:
+        """Whether members of an array may go on that nothing shows yet: it is new, and only the history tells of it."""
+        moments = [moment for record in past for moment in (record.submitted_at, record.ended_at) if moment]
+        return _is_array(ref, past) and bool(moments) and self._now() - min(moments) < LISTED_LATE
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self.client.patience.wall_clock(), UTC)
+
     def _judge(self, ref: JobRef, records: list[JobRecord]) -> None:
-        now = datetime.fromtimestamp(self.client.patience.wall_clock(), UTC)
+        now = self._now()
         endings = [ending_of(record) for record in records]
         if not records:
             self._log.info("SCNet does not know job %s: neither listed nor in the history of the last 30 days.", ref)

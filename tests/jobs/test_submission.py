@@ -165,6 +165,22 @@ def test_array_of_which_the_live_list_shows_only_what_ended_well(
         assert [submit(try_number=2)] == active(scnet)
 
 
+@pytest.mark.parametrize("word", ["COMPLETED", "FAILED"])
+def test_array_of_which_the_history_tells_before_the_live_list(scnet: ScnetEmulator, submit: Submit, word: str) -> None:
+    """Its members are listed late, and one has ended already."""
+    tag = JobTag.of(**TASK, generation=0)
+    store = Store({KEY: {"name": tag.name("flow"), "sent_at": 1.0, "ref": f"{SCHEDULER},{scnet.user}:7:"}})
+    scnet.add_job()  # so that no list is empty
+    scnet.clock.advance(600)
+    scnet.submit_lag = 50
+    quick, _ = (scnet.add_job(job_id=f"7_{member}", name=tag.name("flow")) for member in (1, 2))
+    quick.become(word)
+    began = scnet.clock.now()
+    assert submit(try_number=2, store=store) == f"{SCHEDULER},{scnet.user}:7:"
+    assert scnet.clock.now() - began >= scnet.submit_lag
+    assert scnet.calls["submit"] == 0
+
+
 def test_job_that_may_be_started_again_is_deleted_first(scnet: ScnetEmulator, submit: Submit) -> None:
     ref = submit()
     scnet.requeue_after = 50

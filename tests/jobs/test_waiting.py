@@ -136,6 +136,20 @@ def test_array_whose_members_a_cut_list_may_hide(scnet: ScnetEmulator, see: See)
     assert see("500") == {}
 
 
+@pytest.mark.parametrize("word", ["COMPLETED", "FAILED"])
+def test_array_of_which_the_history_tells_before_the_live_list(scnet: ScnetEmulator, see: See, word: str) -> None:
+    scnet.add_job()  # so that no list is empty
+    scnet.clock.advance(600)
+    scnet.submit_lag = 50
+    quick, slow = (scnet.add_job(job_id=f"500_{member}") for member in (1, 2))
+    scnet.clock.advance(2)
+    quick.become(word)
+    assert see("500") == {}
+    slow.become("COMPLETED")
+    scnet.clock.advance(60)
+    assert see("500") == {"500": Ending[word]}
+
+
 @pytest.mark.parametrize("blank", ["empty", "null"])
 def test_outage_that_looks_empty_hides_members_that_go_on(scnet: ScnetEmulator, blank: Any) -> None:
     scnet.add_job("COMPLETED", job_id="500_1", ended_ago=3600)
