@@ -56,7 +56,7 @@ class Life:
         failing, has_store = self.rng.choice((0, 0, 0.1)), self.rng.random() < 0.5
         loop = ("a", 0) if indexes == (-1,) and self.rng.random() < 0.2 else None
         stores = [Store(self._worker, self.rng, failing) if has_store else None for _ in indexes]
-        return [Task(index, store, loop=loop) for index, store in zip(indexes, stores, strict=True)]
+        return [Task(index, self._worker, store, loop=loop) for index, store in zip(indexes, stores, strict=True)]
 
     def _others_name(self) -> str:
         tag = JobTag.of(dag_id="d", run_id="another", task_id=TASK_ID, map_index=0, generation=3)
@@ -188,7 +188,7 @@ class Life:
         job = jobs[-1]
         if self.rng.random() < 0.3:
             job.become(self.rng.choice(ENDS))
-        elif self.rng.random() < 0.3 and not self._array_size and job.state == "RUNNING":
+        elif task.state in ("running", "deferred") and self.rng.random() < 0.3 and not self._array_size:
             job.ends_at = self.scnet.clock.now() + 200
             self._twins.append(self.scnet.add_job(name=job.name))
             self.story.append(f"twin of {job.ref}")
@@ -221,7 +221,8 @@ class Life:
         active = {_ref_of(job) for job in jobs if job.active}
         self._assert(len(active) <= 1, f"a try left {active}")
         for job in jobs if self._region.tells_ends else ():
-            is_good = job.state == "COMPLETED" and not job.deletes and not self._array_size
+            is_killed = bool(job.deletes) or (task.store is not None and job.ref in str(task.store.noted))
+            is_good = job.state == "COMPLETED" and not is_killed and not self._array_size
             ended_at = job.ended_at or 0.0
             again = [one.ref for one in jobs if _tag(one) == _tag(job) and one.submitted_at > ended_at + 60]
             self._assert(not (is_good and again), f"{again} submitted although {job.ref} had ended well")
@@ -234,16 +235,11 @@ class Life:
                 task.state = self.rng.choice(("upstream_failed", "removed"))
         index = self.rng.choice((None, None, self._tasks[0].map_index)) if len(self._tasks) > 1 else None
         tags = self._tasks[0].tag.task if index is None and self.rng.random() < 0.3 else ""
-        operator = ScnetDeleteJobsOperator(
-            task_id="delete",
-            job_tags=tags,
-            submitted_by=None if tags else TASK_ID,
-            deferrable=self.rng.random() < 0.5,
-        )
         before = self._deletes()
+        self.story.append(self._region.fall_ill())
         try:
             with patch.object(delete, "shared_map_index", lambda *_: index):
-                said = str(self._delete(operator))
+                said = str(self._delete(tags))
             for later in (0, 120):
                 self._time.sleep(later)
                 active = [job.ref for job in self._all_of(index) if job.active]
@@ -257,11 +253,23 @@ class Life:
         touched = [job.ref for job in self.scnet.jobs if job not in ours and job.deletes > before.get(job.ref, 0)]
         self._assert(not touched, f"deleted {touched}, which are somebody else's")
 
-    def _delete(self, operator: ScnetDeleteJobsOperator) -> Any:
+    def _delete(self, tags: str) -> Any:
+        """The worker may die; then another one begins anew."""
+        waits = self.rng.random() < 0.5
+        submitted_by = None if tags else TASK_ID
+        operator = ScnetDeleteJobsOperator(
+            task_id="delete", job_tags=tags, submitted_by=submitted_by, deferrable=not waits
+        )
         context: Any = self._tasks[0].context(self._tasks, BEGAN)
+        self._worker.begin(self._worker.die if self.rng.random() < 0.3 else None, self.rng.randint(1, 40))
         try:
             return operator.execute(context)
+        except DiedError:
+            self._worker.begin()
+            self.story.append("the worker of the teardown died")
+            return self._delete(tags)
         except TaskDeferred as deferred:
+            self._worker.begin()
             (event,) = fire(self._time, (deferred.trigger, self.rng.choice((None, 0, 30, 100)), False))
             return operator.execute_complete(context, event)
 

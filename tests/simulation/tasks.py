@@ -138,6 +138,7 @@ class Task:
     """
 
     map_index: int
+    worker: Worker
     store: Store | None
     retries: int = 3
     tries: int = 0
@@ -198,7 +199,9 @@ class TaskInstance(SimpleNamespace):
         self._task, self._tasks = task, tasks
 
     def xcom_push(self, key: str, value: Any) -> None:
+        self._task.worker.step()
         self._task.xcom[key] = value
+        self._task.worker.step()
 
     def xcom_pull(self, task_ids: Any, key: str, map_indexes: Any = None) -> Any:
         wanted = [map_indexes] if isinstance(map_indexes, int) else map_indexes
