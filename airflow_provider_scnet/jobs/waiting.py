@@ -123,9 +123,10 @@ class Watch:
         self._ask_for_words(live)
         past = self._read_history({ref: records for ref, records in live.items() if not _tells(ref, records)})
         for ref, records in live.items():
-            known = latest(records, past.get(ref, []))
-            if ref in twins:
+            told = past.get(ref, [])
+            if ref in twins or told is None:
                 continue
+            known = latest(records, told)
             if not is_sure and _may_go_on_unseen(ref, known):
                 self.is_unsure |= evidence.read.is_complete
             elif records or not self._may_be_listed_late(ref, known):
@@ -187,25 +188,32 @@ class Watch:
             if detail.record and detail.is_ours and detail.record.word:
                 live[ref] = [detail.record]
 
-    def _read_history(self, live: dict[JobRef, list[JobRecord]]) -> dict[JobRef, list[JobRecord]]:
+    def _read_history(self, live: dict[JobRef, list[JobRecord]]) -> dict[JobRef, list[JobRecord] | None]:
         """
+        What the history tells of jobs; ``None`` of those of which it may tell more.
+
         A few jobs are asked for by id, many are looked for by pages. Asked for an array, SCNet may not name its
         members, so that these are looked for by pages; and if some are found, by so many that none is missing.
         """
         single = [ref for ref, records in live.items() if not _is_array(ref, records)]
-        found = self._look_back(single, read_history, tells_all=len(single) <= FEW)
+        found = self._look_back(live, single, read_history, tells_all=len(single) <= FEW)
         for most_pages in (MOST_PAGES, MOST_PAGES_OF_ARRAYS):
             rest = [ref for ref in live if not found.get(ref)]
-            found |= self._look_back(rest, partial(read_pages_of_history, most_pages=most_pages), tells_all=True)
+            found |= self._look_back(live, rest, partial(read_pages_of_history, most_pages=most_pages), tells_all=True)
             if None not in found.values():
                 break
-        return {ref: records for ref, records in found.items() if records}
+        return {ref: found.get(ref) for ref in live}
 
     def _look_back(
-        self, refs: Sequence[JobRef], read: Callable[..., Evidence], *, tells_all: bool
+        self,
+        live: Mapping[JobRef, Sequence[JobRecord]],
+        refs: Sequence[JobRef],
+        read: Callable[..., Evidence],
+        *,
+        tells_all: bool,
     ) -> dict[JobRef, list[JobRecord] | None]:
         """
-        What the history tells of jobs; ``None`` of an array of which a member may be missing.
+        What the history tells of jobs, if it answers; ``None`` of an array of which a member may be missing.
 
         :param tells_all: whether a complete answer to such a read misses no member.
         """
@@ -218,7 +226,10 @@ class Watch:
             return {}
         told = {ref: past.sightings.records_of(ref) for ref in refs}
         has_all = tells_all and past.read.is_complete
-        return {ref: records if has_all or not _is_array(ref, records) else None for ref, records in told.items()}
+        return {
+            ref: records if has_all or not _is_array(ref, [*live[ref], *records]) else None
+            for ref, records in told.items()
+        }
 
     def _may_be_listed_late(self, ref: JobRef, past: Sequence[JobRecord]) -> bool:
         """Whether members of an array may go on that nothing shows yet: it is new, and only the history tells of it."""
