@@ -28,11 +28,13 @@ class TaggedJob:
     A job whose name says where it comes from; an array is one job.
 
     :param records: what lists say of it, at least one.
+    :param is_listed: whether the live list shows any of it.
     """
 
     ref: JobRef
     tag: JobTag
     records: tuple[JobRecord, ...]
+    is_listed: bool = True
 
     @property
     def phase(self) -> Phase:
@@ -71,6 +73,20 @@ class TaggedJob:
         """How it ended; ``None`` if that is not known of all its records."""
         endings = {ending_of(record) for record in self.records}
         return None if None in endings else worst({ending for ending in endings if ending})
+
+    @property
+    def _is_array(self) -> bool:
+        return any(record.job_id != self.ref.job_id for record in self.records)
+
+    @property
+    def may_lack_members(self) -> bool:
+        """Whether it is an array of which only ends are told: the live list does not show what ended long before."""
+        return self._is_array and self.phase not in GOES_ON
+
+    @property
+    def may_be_listed_late(self) -> bool:
+        """Whether it is an array of which only the history tells, so that members may go on that are not listed yet."""
+        return self._is_array and not self.is_listed
 
     @property
     def age(self) -> tuple[datetime, int]:
@@ -132,9 +148,11 @@ class Search:
         except ScnetError as error:
             is_final = isinstance(error, ScnetPermanentError)
             return replace(found, are_complete=found.are_complete and is_final, trouble=error)
+        listed = {job.ref for job in found.jobs}
+        jobs = self._tagged(latest(found.live, past.records))
         return replace(
             found,
-            jobs=self._tagged(latest(found.live, past.records)),
+            jobs=[replace(job, is_listed=job.ref in listed) for job in jobs],
             are_complete=found.are_complete and past.complete and past.gateway == gateway,
         )
 

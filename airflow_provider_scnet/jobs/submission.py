@@ -132,23 +132,27 @@ class Submission:
     def _search(self, *, is_open: bool = False) -> TaggedJob | None:
         """
         Look for the job until lists that may lag must show it; whatever else of this task instance goes on is ended.
-        Only what is found may be believed at once: a single list may be empty by accident.
+        Only what is found may be believed at once: a single list that shows no job at all, of whatever tasks, may be an
+        accident.
 
         :param is_open: whether a submission of this try may be about to show up; then a job that has ended may be an
             earlier one.
         """
         self._log.info("Looking for a job %s that may have been submitted already.", quote(self._target.name))
         began = self._patience.now()
-        is_first = True
+        asks_past, was_blank = True, False
         while True:
             self._check()
             elapsed = self._patience.now() - began
             has_settled, is_late = elapsed >= SETTLING_TIME, elapsed >= SETTLING_TIME + PATIENCE_WITH_LISTS
-            found = self._look(with_past=is_first or has_settled)
+            found = self._look(with_past=asks_past or has_settled)
+            is_blank = found.are_complete and not found.live
             result = self._result_of(found.jobs)
             is_proven = found.are_complete and (has_settled or self._has_seen_the_end(found.jobs))
             is_told = result is not None and (has_settled or self._is_ours_for_sure(result, is_open=is_open))
-            is_absent = is_proven and (is_late or not self._is_one_just_ending(found.jobs))
+            is_told &= found.trouble is None  # then the history had to tell of members
+            is_seen = was_blank or not is_blank
+            is_absent = is_proven and is_seen and (is_late or not self._is_one_just_ending(found.jobs))
             if is_told or is_absent:
                 self._end([job for job in found.jobs if job is not result and job.may_go_on(self._now())])
                 return result
@@ -156,11 +160,12 @@ class Submission:
             if is_late:
                 raise self._not_told(found, elapsed)
             self._patience.sleep(LOOK_EVERY)
-            is_first = False
+            asks_past, was_blank = is_proven, is_blank
 
     def _is_ours_for_sure(self, result: TaggedJob, *, is_open: bool) -> bool:
-        """What has ended may be an earlier job, while the one that counts is not listed yet."""
-        return result.phase in GOES_ON or not (is_open or self._memory.ref not in (None, result.ref))
+        """What has ended may be an earlier job, or a member of an array, while what counts is not listed yet."""
+        is_earlier = is_open or self._memory.ref not in (None, result.ref)
+        return result.phase in GOES_ON or not (is_earlier or result.may_be_listed_late)
 
     def _look(self, *, with_past: bool) -> Findings:
         """The history is read where the live list does not show the job, and not with each look. No read is a must."""
@@ -172,7 +177,9 @@ class Submission:
             raise
         except ScnetError as error:
             found = Findings([], are_complete=False, live=[], trouble=error)
-        if with_past and not found.trouble and not self._result_of(found.jobs):
+        result = self._result_of(found.jobs)
+        is_told = result is not None and not result.may_lack_members
+        if not found.trouble and not is_told and (with_past or result):
             found = self._of_this_instance(search.with_past(found, since=self._since))
         if found.trouble:
             self._log.warning("Could not look for job %s: %s", quote(target.name), found.trouble)
@@ -208,7 +215,7 @@ class Submission:
 
     def _has_seen_the_end(self, jobs: list[TaggedJob]) -> bool:
         """Whether the one job that is known to have been submitted is known to have ended."""
-        return any(job.ref == self._memory.ref and job.ending for job in jobs)
+        return any(job.ref == self._memory.ref and job.ending and not job.may_be_listed_late for job in jobs)
 
     def _is_one_just_ending(self, jobs: list[TaggedJob]) -> bool:
         return any(job.tag == self._target.tag and job.is_just_ending and not self._was_killed(job) for job in jobs)

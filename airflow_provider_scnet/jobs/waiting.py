@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -37,6 +37,8 @@ from airflow_provider_scnet.wording import counted
 
 BLANK_FOR = 90.0
 """Seconds for which a list that shows no job at all has to stay so: an outage may look like that."""
+LISTED_LATE = timedelta(seconds=90)
+"""How far a live list may lag behind a submission, while the history tells of members of an array that have ended."""
 MOST_REFUSALS = 3
 """Looks in a row that are refused for good before it is believed."""
 MOST_SURPRISES = 10
@@ -121,12 +123,13 @@ class Watch:
         self._ask_for_words(live)
         past = self._read_history({ref: records for ref, records in live.items() if not _tells(ref, records)})
         for ref, records in live.items():
-            known = latest(records, past.get(ref, []))
-            if ref in twins:
+            told = past.get(ref, [])
+            if ref in twins or told is None:
                 continue
+            known = latest(records, told)
             if not is_sure and _may_go_on_unseen(ref, known):
                 self.is_unsure |= evidence.read.is_complete
-            else:
+            elif records or not self._may_be_listed_late(ref, known):
                 self._judge(ref, known)
 
     def _end_twins(self, live: Mapping[JobRef, Sequence[JobRecord]], listed: Sequence[JobRecord]) -> set[JobRef]:
@@ -185,25 +188,32 @@ class Watch:
             if detail.record and detail.is_ours and detail.record.word:
                 live[ref] = [detail.record]
 
-    def _read_history(self, live: dict[JobRef, list[JobRecord]]) -> dict[JobRef, list[JobRecord]]:
+    def _read_history(self, live: dict[JobRef, list[JobRecord]]) -> dict[JobRef, list[JobRecord] | None]:
         """
+        What the history tells of jobs; ``None`` of those of which it may tell more.
+
         A few jobs are asked for by id, many are looked for by pages. Asked for an array, SCNet may not name its
         members, so that these are looked for by pages; and if some are found, by so many that none is missing.
         """
         single = [ref for ref, records in live.items() if not _is_array(ref, records)]
-        found = self._look_back(single, read_history, tells_all=len(single) <= FEW)
+        found = self._look_back(live, single, read_history, tells_all=len(single) <= FEW)
         for most_pages in (MOST_PAGES, MOST_PAGES_OF_ARRAYS):
             rest = [ref for ref in live if not found.get(ref)]
-            found |= self._look_back(rest, partial(read_pages_of_history, most_pages=most_pages), tells_all=True)
+            found |= self._look_back(live, rest, partial(read_pages_of_history, most_pages=most_pages), tells_all=True)
             if None not in found.values():
                 break
-        return {ref: records for ref, records in found.items() if records}
+        return {ref: found.get(ref) for ref in live}
 
     def _look_back(
-        self, refs: Sequence[JobRef], read: Callable[..., Evidence], *, tells_all: bool
+        self,
+        live: Mapping[JobRef, Sequence[JobRecord]],
+        refs: Sequence[JobRef],
+        read: Callable[..., Evidence],
+        *,
+        tells_all: bool,
     ) -> dict[JobRef, list[JobRecord] | None]:
         """
-        What the history tells of jobs; ``None`` of an array of which a member may be missing.
+        What the history tells of jobs, if it answers; ``None`` of an array of which a member may be missing.
 
         :param tells_all: whether a complete answer to such a read misses no member.
         """
@@ -216,10 +226,21 @@ class Watch:
             return {}
         told = {ref: past.sightings.records_of(ref) for ref in refs}
         has_all = tells_all and past.read.is_complete
-        return {ref: records if has_all or not _is_array(ref, records) else None for ref, records in told.items()}
+        return {
+            ref: records if has_all or not _is_array(ref, [*live[ref], *records]) else None
+            for ref, records in told.items()
+        }
+
+    def _may_be_listed_late(self, ref: JobRef, past: Sequence[JobRecord]) -> bool:
+        """Whether members of an array may go on that nothing shows yet: it is new, and only the history tells of it."""
+        moments = [moment for record in past for moment in (record.submitted_at, record.ended_at) if moment]
+        return _is_array(ref, past) and bool(moments) and self._now() - min(moments) < LISTED_LATE
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self.client.patience.wall_clock(), UTC)
 
     def _judge(self, ref: JobRef, records: list[JobRecord]) -> None:
-        now = datetime.fromtimestamp(self.client.patience.wall_clock(), UTC)
+        now = self._now()
         endings = [ending_of(record) for record in records]
         if not records:
             self._log.info("SCNet does not know job %s: neither listed nor in the history of the last 30 days.", ref)

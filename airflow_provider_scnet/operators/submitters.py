@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 NEVER_RAN = ("skipped", "upstream_failed", "removed")
-"""States of task instances that have surely submitted nothing."""
+"""States of task instances that have submitted nothing, at least since the last clear."""
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,9 @@ def ask(context: Context, task_ids: Sequence[str], map_index: int | None, *, log
     try:
         refs = [ref for ref in context["ti"].xcom_pull(task_ids=list(task_ids), key="job", **where) or [] if ref]
         total, silent = _count(context, task_ids, map_index)
-        return Told(refs, total > 0 and len(refs) == total - silent)
+        # Who has not run since a clear may have run before: what is left of that, or nothing, says little of its job.
+        is_known = not silent or not getattr(context.get("dag_run"), "clear_number", 0)
+        return Told(refs, is_known and total > 0 and len(refs) == total - silent)
     except Exception as error:
         logger.warning("Airflow does not say what %s told (%s).", ", ".join(task_ids), type(error).__name__)
         return Told([], is_all=False)

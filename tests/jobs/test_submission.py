@@ -148,6 +148,39 @@ def test_job_that_ended_badly_is_submitted_again(scnet: ScnetEmulator, submit: S
     assert active(scnet) == [again]
 
 
+@pytest.mark.parametrize("fault", [None, {"status": 503}], ids=str)
+def test_array_of_which_the_live_list_shows_only_what_ended_well(
+    scnet: ScnetEmulator, submit: Submit, fault: dict[str, Any] | None
+) -> None:
+    """A member failed so long before the others ended that only the history has it."""
+    scnet.raw_state_in_lists = True
+    name = JobTag.of(**TASK, generation=0).name("flow")
+    for job_id, word, ago in (("7_1", "FAILED", 400), ("7_2", "COMPLETED", 10)):
+        scnet.add_job(word, job_id=job_id, name=name, ended_ago=ago)
+    if fault:
+        scnet.fail("history", times=None, **fault)
+        with pytest.raises(ScnetTransientError, match="503"):
+            submit(try_number=2)
+    else:
+        assert [submit(try_number=2)] == active(scnet)
+
+
+@pytest.mark.parametrize("word", ["COMPLETED", "FAILED"])
+def test_array_of_which_the_history_tells_before_the_live_list(scnet: ScnetEmulator, submit: Submit, word: str) -> None:
+    """Its members are listed late, and one has ended already."""
+    tag = JobTag.of(**TASK, generation=0)
+    store = Store({KEY: {"name": tag.name("flow"), "sent_at": 1.0, "ref": f"{SCHEDULER},{scnet.user}:7:"}})
+    scnet.add_job()  # so that no list is empty
+    scnet.clock.advance(600)
+    scnet.submit_lag = 50
+    quick, _ = (scnet.add_job(job_id=f"7_{member}", name=tag.name("flow")) for member in (1, 2))
+    quick.become(word)
+    began = scnet.clock.now()
+    assert submit(try_number=2, store=store) == f"{SCHEDULER},{scnet.user}:7:"
+    assert scnet.clock.now() - began >= scnet.submit_lag
+    assert scnet.calls["submit"] == 0
+
+
 def test_job_that_may_be_started_again_is_deleted_first(scnet: ScnetEmulator, submit: Submit) -> None:
     ref = submit()
     scnet.requeue_after = 50
@@ -297,6 +330,25 @@ def test_one_list_that_is_empty_by_accident_is_no_proof(scnet: ScnetEmulator, su
     scnet.fail("list", code="0", data=data, times=3)
     assert submit(try_number=2, store=store) == ref
     assert active(scnet) == [ref]
+
+
+def test_list_that_is_empty_by_accident_when_it_counts(scnet: ScnetEmulator, submit: Submit) -> None:
+    """The worker died, and its job is listed just in time."""
+    scnet.add_job()
+    scnet.clock.advance(600)
+    ref, scnet.submit_lag = submit(), SETTLING_TIME - 2
+    scnet.fail("list", code="0", data={"total": 0, "list": []}, after=int(SETTLING_TIME / LOOK_EVERY))
+    assert submit(try_number=2) == ref
+    assert scnet.calls["submit"] == 1
+
+
+def test_empty_list_costs_one_more_look(scnet: ScnetEmulator, submit: Submit) -> None:
+    store = Store()
+    the_job(scnet, submit(store=store)).become("FAILED")
+    scnet.clock.advance(3600)
+    began = scnet.clock.now()
+    assert [submit(try_number=2, store=store)] == active(scnet)
+    assert scnet.clock.now() - began == pytest.approx(LOOK_EVERY, abs=1)
 
 
 def test_job_that_is_known_to_have_ended_badly_is_submitted_again_at_once(scnet: ScnetEmulator, submit: Submit) -> None:

@@ -128,12 +128,47 @@ def test_array_of_which_a_part_has_left_the_live_list(scnet: ScnetEmulator, see:
     assert see("500") == {"500": Ending.FAILED}
 
 
+@pytest.mark.parametrize("trouble", [{"status": 503}, {"code": "10009"}, None], ids=str)
+def test_array_of_which_the_history_may_tell_more(
+    scnet: ScnetEmulator, see: See, trouble: dict[str, Any] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails, or is cut. A member that failed has left the live list, where the words of the others are good."""
+    scnet.raw_state_in_lists = True
+    scnet.add_job("FAILED", job_id="500_1", ended_ago=3600)
+    scnet.add_job("COMPLETED", job_id="500_2", ended_ago=10)
+    if trouble:
+        scnet.fail("history", times=None, **trouble)
+    else:
+        for number in range(300):
+            scnet.add_job("COMPLETED", job_id=1000 + number, ended_ago=600)
+        monkeypatch.setattr(waiting, "MOST_PAGES_OF_ARRAYS", 2)
+        monkeypatch.setattr(waiting, "MOST_PAGES", 1)
+    assert see("500") == {}
+    scnet.clear_faults()
+    monkeypatch.undo()
+    assert see("500") == {"500": Ending.FAILED}
+
+
 def test_array_whose_members_a_cut_list_may_hide(scnet: ScnetEmulator, see: See) -> None:
     scnet.add_job("COMPLETED", job_id="500_1", ended_ago=10)
     for _ in range(5):
         scnet.add_job()
     scnet.list_cap = 3
     assert see("500") == {}
+
+
+@pytest.mark.parametrize("word", ["COMPLETED", "FAILED"])
+def test_array_of_which_the_history_tells_before_the_live_list(scnet: ScnetEmulator, see: See, word: str) -> None:
+    scnet.add_job()  # so that no list is empty
+    scnet.clock.advance(600)
+    scnet.submit_lag = 50
+    quick, slow = (scnet.add_job(job_id=f"500_{member}") for member in (1, 2))
+    scnet.clock.advance(2)
+    quick.become(word)
+    assert see("500") == {}
+    slow.become("COMPLETED")
+    scnet.clock.advance(60)
+    assert see("500") == {"500": Ending[word]}
 
 
 @pytest.mark.parametrize("blank", ["empty", "null"])

@@ -96,6 +96,14 @@ def test_what_tasks_have_told(pushed: Any, states: list[str], is_all: bool) -> N
     assert (told.refs, told.is_all) == ([ref for ref in pushed or [] if ref], is_all)
 
 
+@pytest.mark.parametrize(("pushed", "states"), [(["r1"], ["failed", "removed"]), ([], ["upstream_failed"])])
+def test_instance_that_may_have_run_before_a_clear(pushed: list[str], states: list[str]) -> None:
+    """What one has told before the clear must not make up for another one that told nothing since."""
+    context: Any = {"ti": instance(pushed, states), "dag_run": SimpleNamespace(clear_number=1)}
+    assert not ask(context, ["submit"], None).is_all
+    assert ask({**context, "ti": instance(["r1", "r2"], ["success", "failed"])}, ["submit"], None).is_all
+
+
 def test_airflow_that_does_not_answer(caplog: pytest.LogCaptureFixture) -> None:
     assert not ask({"ti": None}, ["submit"], None).is_all
     assert "Airflow does not say what submit told" in caplog.text

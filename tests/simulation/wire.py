@@ -39,10 +39,12 @@ class VirtualTime:
 
     :param clock: the emulator's clock, which stands still by itself.
     :param start: the moment that is called 0.
+    :param longest: seconds after which there is no end in sight.
     """
 
-    def __init__(self, clock: Clock, start: float) -> None:
+    def __init__(self, clock: Clock, start: float, *, longest: float = LONGEST_RUN) -> None:
         self._clock = clock
+        self._longest = longest
         self.start = start
         self._plan: list[tuple[float, int, Callable[[], object]]] = []
         self._order = itertools.count()
@@ -77,7 +79,7 @@ class VirtualTime:
             self._advance_to(due)
             happening()
         self._advance_to(moment)
-        if moment > LONGEST_RUN:
+        if moment > self._longest:
             raise Endless(f"{moment:.0f} s and no end")
 
     def _advance_to(self, moment: float) -> None:
