@@ -220,7 +220,7 @@ class Life:
         self.story.append("  " + ", ".join(f"{job.job_id} g{_tag(job).generation} {job.state}" for job in jobs))
         active = {_ref_of(job) for job in jobs if job.active}
         self._assert(len(active) <= 1, f"a try left {active}")
-        for job in jobs if self._region.tells_ends else ():
+        for job in [job for job in jobs if _tag(job) == task.tag] if self._region.tells_ends else ():
             is_killed = bool(job.deletes) or (task.store is not None and job.ref in str(task.store.noted))
             is_good = job.state == "COMPLETED" and not is_killed and not self._array_size
             ended_at = job.ended_at or 0.0
