@@ -236,9 +236,8 @@ class Life:
         index = self.rng.choice((None, None, self._tasks[0].map_index)) if len(self._tasks) > 1 else None
         tags = self._tasks[0].tag.task if index is None and self.rng.random() < 0.3 else ""
         before, now = self._deletes(), self.scnet.clock.now()
-        unlisted = [
-            job for job in self._twins if job.submitted_at > now - SHOWN_WITHIN
-        ]  # nobody promises to find these
+        # Nobody promises to find these.
+        unlisted = [job for job in self._twins if job.submitted_at > now - SHOWN_WITHIN]
         self.story.append(self._region.fall_ill())
         try:
             with patch.object(delete, "shared_map_index", lambda *_: index):
