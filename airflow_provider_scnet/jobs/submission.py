@@ -149,8 +149,8 @@ class Submission:
             is_blank = found.are_complete and not found.live
             result = self._result_of(found.jobs)
             is_proven = found.are_complete and (has_settled or self._has_seen_the_end(found.jobs))
-            is_told = result is not None and (has_settled or self._is_ours_for_sure(result, is_open=is_open))
-            is_told &= found.trouble is None  # then the history had to tell of members
+            is_sure = result is not None and (has_settled or self._is_ours_for_sure(result, is_open=is_open))
+            is_told = is_sure and not found.trouble  # beside a result, the history has to tell of all members
             is_seen = was_blank or not is_blank
             is_absent = is_proven and is_seen and (is_late or not self._is_one_just_ending(found.jobs))
             if is_told or is_absent:
@@ -201,7 +201,7 @@ class Submission:
             return job
         if detail.record is None or not detail.is_ours or not detail.record.word:
             return job
-        return TaggedJob(job.ref, job.tag, (detail.record,))
+        return replace(job, records=(detail.record,))
 
     def _result_of(self, jobs: list[TaggedJob]) -> TaggedJob | None:
         """The job that counts: one that goes on, rather running than waiting, rather old; or one that ended well."""
