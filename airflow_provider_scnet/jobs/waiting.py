@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -49,6 +51,7 @@ LONGEST_DELETE = 20.0
 """Seconds for deletes that nobody waits for."""
 LONGEST_PAUSE = 300.0
 """Seconds between two looks that fail, unless looks are further apart anyway."""
+_MEMBER = re.compile(r"\d+_\d+")
 Followed = Mapping[JobRef, JobTag | None]
 """Jobs, and the task instance that each was submitted by, if its twins are to be ended."""
 
@@ -73,6 +76,7 @@ class Watch:
         self._log = logger
         self._outcomes: dict[JobRef, Outcome] = {}
         self._twins: set[JobRef] = set()
+        self._members: dict[JobRef, dict[str, JobRecord]] = {}  # of arrays, as they were last listed
         self._blank_since: dict[tuple[str, str], float] = {}  # lists, by scheduler and user, that show no job at all
         self.is_unsure = False
         """Whether the last look would have told more, had a list that shows no job at all been so for longer."""
@@ -86,6 +90,7 @@ class Watch:
         """
         self._refs = dict(jobs)
         self._outcomes = {ref: outcome for ref, outcome in self._outcomes.items() if ref in jobs}
+        self._members = {ref: members for ref, members in self._members.items() if ref in jobs}
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -124,9 +129,10 @@ class Watch:
         past = self._read_history({ref: records for ref, records in live.items() if not _tells(ref, records)})
         for ref, records in live.items():
             told = past.get(ref, [])
+            lost = self._lost_members(ref, [*records, *(told or ())])
             if ref in twins or told is None:
                 continue
-            known = latest(records, told)
+            known = [*latest(records, told), *lost]
             if not is_sure and _may_go_on_unseen(ref, known):
                 self.is_unsure |= evidence.read.is_complete
             elif records or not self._may_be_listed_late(ref, known):
@@ -230,6 +236,21 @@ class Watch:
             ref: records if has_all or not _is_array(ref, [*live[ref], *records]) else None
             for ref, records in told.items()
         }
+
+    def _lost_members(self, ref: JobRef, told: Sequence[JobRecord]) -> list[JobRecord]:
+        """
+        What was last listed of members of an array that nothing tells of any more. That they have left the live list
+        does not undo how they ended; nor does it tell, of those that were still going on. What was interrupted has left
+        it without being started again.
+        """
+        members = self._members.setdefault(ref, {})
+        members.update({one.job_id: one for one in told if _MEMBER.fullmatch(one.job_id) and one.job_id != ref.job_id})
+        ids = {record.job_id for record in told}
+        return [
+            replace(member, past=member.past or member.state.phase is Phase.INTERRUPTED)
+            for job_id, member in members.items()
+            if job_id not in ids
+        ]
 
     def _may_be_listed_late(self, ref: JobRef, past: Sequence[JobRecord]) -> bool:
         """Whether members of an array may go on that nothing shows yet: it is new, and only the history tells of it."""

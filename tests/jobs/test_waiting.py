@@ -171,6 +171,36 @@ def test_array_of_which_the_history_tells_before_the_live_list(scnet: ScnetEmula
     assert see("500") == {"500": Ending[word]}
 
 
+@pytest.mark.parametrize("word", ["FAILED", "PREEMPTED"])
+def test_member_that_was_seen_to_end_badly_is_not_forgotten(scnet: ScnetEmulator, word: str) -> None:
+    """It leaves the live list, and there is no history."""
+    scnet.has_history, scnet.raw_state_in_lists = False, True
+    bad, good = (scnet.add_job(job_id=f"500_{member}") for member in (1, 2))
+    watch = Watch(client_of(scnet), parse_jobs(f"{SCHEDULER},{scnet.user}:500:"))
+    bad.become(word)
+    watch.look()
+    scnet.clock.advance(600)
+    good.become("COMPLETED")
+    watch.look()
+    assert [outcome.ending for outcome in watch.outcomes] == [Ending[word]]
+
+
+def test_member_that_was_running_when_it_was_seen_last_has_no_end(scnet: ScnetEmulator) -> None:
+    """It ended, and left the live list, while nobody could look; and there is no history."""
+    scnet.has_history, scnet.raw_state_in_lists = False, True
+    lost, good = (scnet.add_job(job_id=f"500_{member}") for member in (1, 2))
+    watch = Watch(client_of(scnet), parse_jobs(f"{SCHEDULER},{scnet.user}:500:"))
+    watch.look()
+    lost.become("FAILED")
+    scnet.clock.advance(600)
+    good.become("COMPLETED")
+    watch.look()
+    assert watch.open
+    scnet.has_history = True
+    watch.look()
+    assert [outcome.ending for outcome in watch.outcomes] == [Ending.FAILED]
+
+
 @pytest.mark.parametrize("blank", ["empty", "null"])
 def test_outage_that_looks_empty_hides_members_that_go_on(scnet: ScnetEmulator, blank: Any) -> None:
     scnet.add_job("COMPLETED", job_id="500_1", ended_ago=3600)
