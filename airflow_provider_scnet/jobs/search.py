@@ -75,18 +75,14 @@ class TaggedJob:
         return None if None in endings else worst({ending for ending in endings if ending})
 
     @property
-    def _is_array(self) -> bool:
-        return any(record.job_id != self.ref.job_id for record in self.records)
-
-    @property
     def may_lack_members(self) -> bool:
         """Whether it is an array of which only ends are told: the live list does not show what ended long before."""
-        return self._is_array and self.phase not in GOES_ON
+        return is_array(self.ref, self.records) and self.phase not in GOES_ON
 
     @property
     def may_be_listed_late(self) -> bool:
         """Whether it is an array of which only the history tells, so that members may go on that are not listed yet."""
-        return self._is_array and not self.is_listed
+        return is_array(self.ref, self.records) and not self.is_listed
 
     @property
     def age(self) -> tuple[datetime, int]:
@@ -158,6 +154,16 @@ class Search:
 
     def _tagged(self, records: Iterable[JobRecord]) -> list[TaggedJob]:
         return jobs_of(self.tasks, records, self.scheduler_id, self.user)
+
+
+def is_array(ref: JobRef, records: Iterable[JobRecord]) -> bool:
+    """
+    Tell whether what lists say of a job is about its members.
+
+    :param ref: the job.
+    :param records: what lists say of it.
+    """
+    return any(record.job_id != ref.job_id for record in records)
 
 
 def jobs_of(tasks: Collection[str], records: Iterable[JobRecord], scheduler_id: str, user: str) -> list[TaggedJob]:

@@ -33,7 +33,7 @@ from airflow_provider_scnet.jobs.evidence import (
 from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.outcome import Outcome, ending_of, may_be_started_again
-from airflow_provider_scnet.jobs.search import GOES_ON, TaggedJob, jobs_of
+from airflow_provider_scnet.jobs.search import GOES_ON, TaggedJob, is_array, jobs_of
 from airflow_provider_scnet.jobs.sighting import latest
 from airflow_provider_scnet.wording import counted
 
@@ -201,7 +201,7 @@ class Watch:
         A few jobs are asked for by id, many are looked for by pages. Asked for an array, SCNet may not name its
         members, so that these are looked for by pages; and if some are found, by so many that none is missing.
         """
-        single = [ref for ref, records in live.items() if not _is_array(ref, records)]
+        single = [ref for ref, records in live.items() if not is_array(ref, records)]
         found = self._look_back(live, single, read_history, tells_all=len(single) <= FEW)
         for most_pages in (MOST_PAGES, MOST_PAGES_OF_ARRAYS):
             rest = [ref for ref in live if not found.get(ref)]
@@ -233,7 +233,7 @@ class Watch:
         told = {ref: past.sightings.records_of(ref) for ref in refs}
         has_all = tells_all and past.read.is_complete
         return {
-            ref: records if has_all or not _is_array(ref, [*live[ref], *records]) else None
+            ref: records if has_all or not is_array(ref, [*live[ref], *records]) else None
             for ref, records in told.items()
         }
 
@@ -255,7 +255,7 @@ class Watch:
     def _may_be_listed_late(self, ref: JobRef, past: Sequence[JobRecord]) -> bool:
         """Whether members of an array may go on that nothing shows yet: it is new, and only the history tells of it."""
         moments = [moment for record in past for moment in (record.submitted_at, record.ended_at) if moment]
-        return _is_array(ref, past) and bool(moments) and self._now() - min(moments) < LISTED_LATE
+        return is_array(ref, past) and bool(moments) and self._now() - min(moments) < LISTED_LATE
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self.client.patience.wall_clock(), UTC)
@@ -277,20 +277,16 @@ def _is_in_doubt(record: JobRecord) -> bool:
     return phase in (Phase.CLAIMED, Phase.DOUBTFUL) or (phase is Phase.ENDED and record.ended_at is None)
 
 
-def _is_array(ref: JobRef, records: Iterable[JobRecord]) -> bool:
-    return any(record.job_id != ref.job_id for record in records)
-
-
 def _may_go_on_unseen(ref: JobRef, records: Sequence[JobRecord]) -> bool:
     """Whether what is known may be about other members, or about a run before a restart."""
-    return _is_array(ref, records) or any(record.state.phase is Phase.INTERRUPTED for record in records)
+    return is_array(ref, records) or any(record.state.phase is Phase.INTERRUPTED for record in records)
 
 
 def _tells(ref: JobRef, records: Sequence[JobRecord]) -> bool:
     """Whether the live list tells all: that a job goes on, or how it ended. Of an array it may show a part."""
     if any(record.state.phase in (Phase.ACTIVE, Phase.DOUBTFUL) for record in records):
         return True
-    return bool(records) and not _is_array(ref, records) and None not in map(ending_of, records)
+    return bool(records) and not is_array(ref, records) and None not in map(ending_of, records)
 
 
 class Trouble:
