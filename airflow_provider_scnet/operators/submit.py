@@ -13,6 +13,7 @@ from airflow_provider_scnet.api.reference import check_scheduler_id, is_nothing
 from airflow_provider_scnet.exceptions import ScnetError, ScnetStoppedError, ScnetWaitTimeoutError
 from airflow_provider_scnet.jobs.options import lines, seconds
 from airflow_provider_scnet.jobs.specification import JobSpecification
+from airflow_provider_scnet.operators.origin import tell as tell_origin
 from airflow_provider_scnet.triggers import events
 from airflow_provider_scnet.triggers.deadline import backstop_of, counts_deferred_time, deadline_of
 
@@ -162,6 +163,7 @@ class ScnetSubmitJobOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Submit the job, or find it, and wait for it; see the class."""
+        tell_origin(self, context)
         self._submission = submission = self._prepare(context)
         if self._is_killed:
             submission.stop()
