@@ -98,11 +98,17 @@ def declared(operator: Any, name: str) -> Any:
 
 
 def _mapped(operator: Any, name: str) -> Any:
-    expanded = operator.expand_input.value  # of `expand` a mapping; of `expand_kwargs` a list of them, or what gives one
+    """What `expand` gets is a mapping; what `expand_kwargs` gets, a list of them, or something that gives one later."""
+    expanded = operator.expand_input.value
     given = [expanded] if isinstance(expanded, Mapping) else expanded
     if not isinstance(given, list | tuple) or any(not isinstance(one, Mapping) or name in one for one in given):
         return AT_RUN_TIME
-    return operator.partial_kwargs.get(name, _default(operator.operator_class, name))
+    # Airflow 3 looks at `default_args` only when it makes the instances.
+    dag = operator.dag if operator.has_dag() else None
+    for args in (operator.partial_kwargs, *(getattr(one, "default_args", None) for one in (operator.task_group, dag))):
+        if args and name in args:
+            return args[name]
+    return _default(operator.operator_class, name)
 
 
 def _default(kind: type, name: str) -> Any:

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scnet.api.reference import is_nothing
@@ -141,8 +142,8 @@ def ask(context: Context, task_ids: Sequence[str], map_index: int | None, *, log
 
 def _count(context: Context, task_ids: Sequence[str], map_index: int | None) -> tuple[int, int]:
     """The instances of the tasks, and how many of them never ran."""
-    where = {"task_ids": list(task_ids), "map_index": map_index}
-    return count(context, **where), count(context, **where, states=NEVER_RAN)
+    of_tasks = partial(count, context, task_ids=task_ids, map_index=map_index)
+    return of_tasks(), of_tasks(states=NEVER_RAN)
 
 
 def count(
@@ -232,15 +233,16 @@ class Inquiry:
 
     def _check(self, task_id: str) -> None:
         """What the DAG file says, and what was told; whoever has not told must have had nothing to tell."""
-        task = self._tasks.get(task_id)
-        said = {name: None if task is None else declared(task, name) for name in REMEDIES}
-        for name, theirs in said.items():
-            self._refuse(_difference(task_id, name, theirs, getattr(self._operator, name)))
+        for name in REMEDIES:
+            self._refuse(_difference(task_id, name, self._declared(task_id, name), getattr(self._operator, name)))
         origins = self._origins(task_id, self._map_index)
         for origin in origins:
             self._refuse(self._difference_of(task_id, origin))
-        if said["scnet_conn_id"] is AT_RUN_TIME:
+        if self._declared(task_id, "scnet_conn_id") is AT_RUN_TIME:
             self._doubt_untold(task_id, origins, lambda index: self._map_index in (None, index))
+
+    def _declared(self, task_id: str, name: str) -> Any:
+        return declared(self._tasks[task_id], name) if task_id in self._tasks else None
 
     def _refuse(self, difference: str) -> None:
         if difference:
@@ -293,7 +295,7 @@ class Inquiry:
         for origin in removed:
             if origin.scnet_conn_id not in {*looked_at, self._operator.scnet_conn_id}:
                 self._doubts.append(self._difference_of(f"{task_id}[{origin.map_index}]", origin))
-        if declared(self._tasks[task_id], "scnet_conn_id") is AT_RUN_TIME:
+        if self._declared(task_id, "scnet_conn_id") is AT_RUN_TIME:
             self._doubt_untold(task_id, removed, lambda index: index not in items)
 
     def _gone(self) -> list[str]:
