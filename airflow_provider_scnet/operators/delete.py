@@ -26,8 +26,14 @@ if TYPE_CHECKING:
     from airflow_provider_scnet.jobs.deletion import Deletion
     from airflow_provider_scnet.jobs.sweep import Sought, Sweep
 
-NOT_GIVEN: Any = object()
-"""Stands for an argument that was left out: ``None``, ``[]`` and ``()`` are given, and mean no jobs."""
+
+class NotGiven(tuple[()]):
+    """No jobs, of an argument that was left out: ``None``, ``[]`` and ``()`` are given."""
+
+    __slots__ = ()
+
+
+NOT_GIVEN = NotGiven()
 
 
 class ScnetDeleteJobsOperator(BaseOperator):
