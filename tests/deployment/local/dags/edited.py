@@ -1,4 +1,4 @@
-"""A simulation whose tasks are given other names while it runs: the test replaces the lines below."""
+"""A simulation of which a task is given another name while it runs: the test edits this file."""
 
 from __future__ import annotations
 
