@@ -162,15 +162,19 @@ class ScnetDeleteJobsOperator(BaseOperator):
 
     def _seek(self, hook: ScnetHook, refs: list[JobRef], context: Context) -> tuple[list[JobRef], Sought]:
         """What tasks have told of their jobs, and how to find those that they have not told of."""
-        from airflow_provider_scnet.jobs.naming import task_tag
+        from airflow_provider_scnet.jobs.namespace import namespace
+        from airflow_provider_scnet.jobs.naming import TaskTags
         from airflow_provider_scnet.jobs.sweep import Sought
 
         ti = context["ti"]
         told = Inquiry(self, context, logger=self.log).ask()
         self._doubt = told.doubt
         refs = list(dict.fromkeys([*refs, *hook.parse_jobs(told.refs)]))
+        run: dict[str, Any] = {"dag_id": ti.dag_id, "run_id": ti.run_id}
+        run["began"] = getattr(context.get("dag_run"), "start_date", None)
         tasks, gone = (
-            [task_tag(ti.dag_id, ti.run_id, task_id) for task_id in ids] for ids in (self.submitted_by, told.gone)
+            [tag for task_id in ids for tag in TaskTags.of(namespace(), task_id=task_id, **run)]
+            for ids in (self.submitted_by, told.gone)
         )
         whose = Sought(tasks, hook.submitting_user, told.is_all, told.map_index, items=told.items, gone=gone)
         return refs, whose

@@ -21,6 +21,7 @@ from airflow_provider_scnet.jobs.naming import task_tag
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
 from airflow_provider_scnet.testing import ScnetEmulator
 from tests.conftest import TaskInstance
+from tests.tags import tag_of
 
 JOB: dict[str, Any] = {"command": "true", "job_queue": "debug", "work_dir": "/public/home/me", "walltime": "01:00:00"}
 
@@ -44,7 +45,8 @@ def test_doubt_whether_all_is_deleted(scnet_default: ScnetEmulator, deferrable: 
         operator = ScnetDeleteJobsOperator(
             task_id="delete", submitted_by="submit", absent_for=0.2, poll_interval=0.1, deferrable=deferrable
         )
-    job = scnet_default.add_job(name=f"flow_{task_tag('flow', 'manual', 'submit')}_m0_g0")
+    key = {"dag_id": "flow", "run_id": "manual", "task_id": "submit", "map_index": 0, "generation": 0}
+    job = scnet_default.add_job(name=tag_of(**key).name("flow"))
     ti = TaskInstance(
         xcom_pull=lambda **_: [],
         get_ti_count=lambda **_: 1,
