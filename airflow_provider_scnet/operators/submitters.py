@@ -328,7 +328,7 @@ class Inquiry:
 
     def _answers_for(self, task_id: str) -> bool:
         """Tell whether this task deletes the jobs of one that is gone: it was told to, or whoever was is gone, too."""
-        origins = self._origins(task_id)
+        origins = told_by(self._context["ti"], task_id)  # without an answer, nothing of it may be touched
         deleters = {deleter for origin in origins for deleter in origin.deleted_by}
         is_orphan = not origins or bool(deleters and not deleters & self._tasks.keys())
         if self._operator.task_id not in deleters and not (self._operator.is_teardown and is_orphan):

@@ -352,6 +352,23 @@ def test_task_that_is_gone_and_submitted_elsewhere(answers: Any) -> None:
     assert "'old' submits with scnet_conn_id='b'" in inquire(deleting, answers(states, told)).doubt
 
 
+def test_task_that_is_gone_and_cannot_be_asked(answers: Any) -> None:
+    """Its job may be one that nobody was to delete."""
+    with DAG("flow", schedule=None):
+        deleting = delete(submit())
+    deleting.is_teardown = True
+
+    class Away(answers):  # type: ignore[misc]
+        def xcom_pull(self, task_ids: list[str], **other: Any) -> list[Any]:
+            if "old" in task_ids:
+                raise RuntimeError
+            return super().xcom_pull(task_ids, **other)  # type: ignore[no-any-return]
+
+    told = inquire(deleting, Away({"submit": "success", "old": "removed"}))
+    assert not told.gone
+    assert told.doubt == "Airflow does not say which tasks of this run its DAG has no more (RuntimeError)."
+
+
 @pytest.mark.parametrize(
     ("states", "gone"),
     [
