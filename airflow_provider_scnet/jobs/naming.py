@@ -20,7 +20,7 @@ _TAG_LENGTH = _TAG_BITS // 5
 _TASK = rf"[a-z2-7]{{{_TAG_LENGTH}}}"
 _ITERATION_LENGTH = 8
 _NAME = re.compile(
-    rf"(?:.*_)?(?P<tag>{_TASK})(?:_l(?P<iteration>[a-z2-7]{{{_ITERATION_LENGTH}}}))?(?:_m(?P<map_index>\d+))?_g(?P<generation>\d+)"
+    rf"(?:.*_)?(?P<tag>{_TASK})(?:_l(?P<iteration>[a-z2-7]{{{_ITERATION_LENGTH}}}))?(?:_m(?P<map_index>\d{{1,9}}))?_g(?P<generation>\d{{1,9}})"
 )
 
 

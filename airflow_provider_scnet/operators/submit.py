@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 from airflow_provider_scnet.api.reference import check_scheduler_id, is_nothing
 from airflow_provider_scnet.exceptions import ScnetError, ScnetStoppedError, ScnetWaitTimeoutError
 from airflow_provider_scnet.jobs.options import lines, seconds
+from airflow_provider_scnet.jobs.rendering import SpelledFields
 from airflow_provider_scnet.jobs.specification import JobSpecification
 from airflow_provider_scnet.triggers import events
 from airflow_provider_scnet.triggers.deadline import backstop_of, counts_deferred_time, deadline_of
@@ -32,7 +33,7 @@ LONGEST_RUN = timedelta(days=30)
 """How far back the history is searched where Airflow does not say when the DAG run began."""
 
 
-class ScnetSubmitJobOperator(BaseOperator):
+class ScnetSubmitJobOperator(SpelledFields, BaseOperator):
     """
     Submit a job to SCNet, exactly once for each generation of the task instance, whatever Airflow or SCNet do: every
     job carries its task in its name. A retry finds the job of an earlier try and goes on with it; a clear deletes the
@@ -152,6 +153,7 @@ class ScnetSubmitJobOperator(BaseOperator):
         self._submission: Submission | None = None
         self._ref: JobRef | None = None
         self._is_killed = self._is_delete_sent = False
+        self._keep_fields_plain()
         JobSpecification.check_parsed(self._arguments())
 
     @cached_property
