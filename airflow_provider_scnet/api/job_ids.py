@@ -58,8 +58,8 @@ class JobId:
             return False
         if self.members is None or other.members is None or (self.is_bracket and other.is_bracket):
             return True
-        several, one = (self, other) if self.is_bracket else (other, self)
-        return not several.is_whole or any(one.members[0][0] in numbers for numbers in several.members or ())
+        several, one = (self, other.members) if self.is_bracket else (other, self.members)
+        return not several.is_whole or any(one[0][0] in numbers for numbers in several.members or ())
 
     def member_ids(self) -> list[str]:
         """Return the ids of the members that it surely names, one by one; nothing if it stands for an array."""

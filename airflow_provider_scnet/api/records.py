@@ -93,10 +93,10 @@ class JobRecord:
         attributes = _attributes(wire)
         status, word = _status_and_word(wire, attributes)
         number = str(wire[JOB_ID]).strip()
-        job_id = member_of(wire) or number
+        member = member_of(wire)
         return cls(
-            job_id=job_id,
-            own_number=number if "_" in job_id and number != job_id.partition("_")[0] else "",
+            job_id=member or number,
+            own_number=number if member and not member.startswith(f"{number}_") else "",
             scheduler_id=_first(wire, *REFERENCE_NAMES["scheduler_id"]) or scheduler_id,
             scheduler_name=_first(wire, "jobmanagerName"),
             user=_first(wire, "user", "userName"),
@@ -152,8 +152,7 @@ def member_of(wire: Mapping[Any, Any]) -> str:
     """
     attributes = _attributes(wire)
     number, array, member = (
-        str(value).strip()
-        for value in (wire.get(JOB_ID), attributes.get("ArrayJobId"), attributes.get("ArrayTaskId"))
+        str(value).strip() for value in (wire.get(JOB_ID), attributes.get("ArrayJobId"), attributes.get("ArrayTaskId"))
     )
     are_numbers = all(re.fullmatch(r"0|[1-9][0-9]{0,29}", text) for text in (number, array, member))
     return f"{array}_{member}" if are_numbers and array != "0" and len(member) < 10 else ""

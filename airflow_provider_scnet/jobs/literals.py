@@ -39,7 +39,7 @@ def read_literal(text: str) -> Any:
 
 class _Reader:
     """
-    A text, from one token to the next.
+    A text, from one piece to the next.
 
     :param text: the whole of it.
     """
@@ -48,7 +48,7 @@ class _Reader:
         self._text = text
         self._position = 0
         self._depth = 0
-        self._kind, self._token = "", ""
+        self._kind, self._piece = "", ""
         self._advance()
 
     def values(self, closing: str) -> list[Any]:
@@ -58,22 +58,22 @@ class _Reader:
         :param closing: the bracket; empty for the end of the text.
         """
         values = []
-        while self._token != closing or self._kind == "text":
+        while self._piece != closing or self._kind == "text":
             values.append(self._value())
             self._pass_comma(closing)
         self._advance()
         return values
 
     def _value(self) -> Any:
-        kind, token = self._kind, self._token
-        if kind == "mark" and token in _CLOSING:
-            return self._group(_CLOSING[token])
+        kind, piece = self._kind, self._piece
+        if kind == "mark" and piece in _CLOSING:
+            return self._group(_CLOSING[piece])
         if kind == "text":
             self._advance()
-            return _unquoted(token)
-        if kind == "word" and (token in _CONSTANTS or _NUMBER.match(token)):
+            return _unquoted(piece)
+        if kind == "word" and (piece in _CONSTANTS or _NUMBER.match(piece)):
             self._advance()
-            return _CONSTANTS.get(token, token)
+            return _CONSTANTS.get(piece, piece)
         raise ValueError(_NEITHER)
 
     def _group(self, closing: str) -> Any:
@@ -81,7 +81,7 @@ class _Reader:
         if self._depth > DEEPEST:
             raise ValueError("is nested too deeply; hand over a flat list")
         self._advance()
-        is_mapping = closing == "}" and (self._token == "}" or self._is_key())
+        is_mapping = closing == "}" and (self._piece == "}" or self._is_key())
         value = self._mapping() if is_mapping else self.values(closing)
         self._depth -= 1
         return value
@@ -92,7 +92,7 @@ class _Reader:
 
     def _mapping(self) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
-        while self._token != "}" or self._kind == "text":
+        while self._piece != "}" or self._kind == "text":
             if not self._is_key():
                 raise ValueError(_NEITHER)
             key = str(self._value())
@@ -105,25 +105,25 @@ class _Reader:
         return mapping
 
     def _pass_comma(self, closing: str) -> None:
-        if self._kind == "mark" and self._token == ",":
+        if self._kind == "mark" and self._piece == ",":
             self._advance()
-        elif self._token != closing or self._kind == "text":
+        elif self._piece != closing or self._kind == "text":
             raise ValueError(_NEITHER)
 
     def _advance(self) -> None:
         if self._position == len(self._text):
-            self._kind, self._token = "end", ""
+            self._kind, self._piece = "end", ""
             return
         match = _TOKEN.match(self._text, self._position)
         if match is None or match.lastgroup is None:
             raise ValueError(_NEITHER)
-        self._kind, self._token, self._position = match.lastgroup, match[match.lastgroup], match.end()
+        self._kind, self._piece, self._position = match.lastgroup, match[match.lastgroup], match.end()
 
 
-def _unquoted(token: str) -> str:
+def _unquoted(piece: str) -> str:
     for read in (json.loads, ast.literal_eval):
         try:
-            return str(read(token))
+            return str(read(piece))
         except (ValueError, SyntaxError, MemoryError):
             continue
     raise ValueError(_NEITHER)

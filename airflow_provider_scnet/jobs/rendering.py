@@ -1,4 +1,4 @@
-"""What a task is given in the DAG file: rendered so that no text loses its spelling, and kept so that Airflow reads it."""
+"""What a DAG file gives a task: rendered so that no text loses its spelling, and kept so that Airflow can send it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class SpelledFields:
     def partial(cls, **kwargs: Any) -> Any:
         """Begin a mapped task; see Airflow."""
         partial: Any = super().partial(**plain(kwargs))  # type: ignore[misc]
-        partial.__class__ = _expanding_plain(type(partial))
+        kind: Any = type(partial)
+        partial.__class__ = _expanding_plain(kind)
         return partial
 
     def render_template(self, content: Any, context: Any, jinja_env: Any = None, seen_oids: Any = None) -> Any:

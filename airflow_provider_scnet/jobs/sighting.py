@@ -12,6 +12,7 @@ from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import NOT_LISTED, JobState, Phase, least_finished
 
+
 @dataclass(frozen=True)
 class Sighting:
     """

@@ -13,7 +13,8 @@ CUT_BY_SQUEUE = "64_[1,7,9,11,13,15,17,19,21,23,"
 
 def members(text: str) -> list[int]:
     listed = read_listed(text)
-    assert listed and listed.members is not None
+    assert listed
+    assert listed.members is not None
     return [number for numbers in listed.members for number in numbers]
 
 

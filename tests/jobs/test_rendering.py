@@ -97,7 +97,8 @@ def test_values_that_are_no_text_stay_what_they_are(template: str, value: Any) -
 
 @native
 @pytest.mark.parametrize(
-    ("template", "number"), [("{{ 5_1 }}", "51"), ("{{ [5_1, 5_2] }}", "51"), ("{{ 0x33 }}", "51"), ("{{ 1_000 }}", "1000")]
+    ("template", "number"),
+    [("{{ 5_1 }}", "51"), ("{{ [5_1, 5_2] }}", "51"), ("{{ 0x33 }}", "51"), ("{{ 1_000 }}", "1000")],
 )
 def test_number_that_is_another_one_to_jinja_is_refused(is_native: bool, template: str, number: str) -> None:
     with pytest.raises(ScnetRequestError, match=rf"is the number {number} to Jinja\. Put quotation marks"):
