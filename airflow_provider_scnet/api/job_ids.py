@@ -128,10 +128,10 @@ def name_of(text: str) -> str:
     :param text: an id, see :func:`read_named`.
     :raises ValueError: likewise.
     """
-    named = read_named(text)
-    if not named.is_bracket:
+    if not read_named(text).is_bracket:
         return text
-    return f"{named.array}_[{','.join(_written(numbers) for numbers in named.members or ())}]"
+    array, _, inside = text.partition("_[")
+    return f"{array}_[{','.join(map(_written, inside.rstrip(']').partition('%')[0].split(',')))}]"
 
 
 def _all_in(inside: str, array: str) -> tuple[range, ...]:
@@ -142,7 +142,7 @@ def _all_in(inside: str, array: str) -> tuple[range, ...]:
     known = [numbers for numbers in ranges if numbers]
     if len(known) < len(ranges) or (percent and not throttle.isdecimal()):
         raise ValueError(f"members are written as '{array}_[2,9-11]'.")
-    if sum(len(numbers) for numbers in known if numbers.step > 1) > MOST_WRITTEN_OUT:
+    if sum(len(one) for one, part in zip(known, numbers.split(","), strict=True) if ":" in part) > MOST_WRITTEN_OUT:
         raise ValueError(f"these are too many members to be written out. Name the array, '{array}', or ranges.")
     return tuple(known)
 
@@ -167,7 +167,5 @@ def _range(part: str) -> range | None:
     return range(first, int(match["last"] or first) + 1, int(match["step"] or 1)) or None
 
 
-def _written(numbers: range) -> str:
-    if numbers.step > 1 or len(numbers) == 1:
-        return ",".join(map(str, numbers))
-    return f"{numbers[0]}-{numbers[-1]}"
+def _written(part: str) -> str:
+    return ",".join(map(str, _range(part) or ())) if ":" in part else part
