@@ -53,6 +53,11 @@ class JobRef(str):
         return self.partition(":")[2].removesuffix(":")
 
     @property
+    def number(self) -> int:
+        """The number of the job, or of the array that it is a member of."""
+        return int(self.id.array)
+
+    @property
     def id(self) -> JobId:
         """The scheduler's job id, taken apart."""
         return read_named(self.job_id)

@@ -20,7 +20,7 @@ IS_AIRFLOW_2 = __import__("airflow").__version__.startswith("2.")
 PROCESS = ["dags", "reserialize"] if IS_AIRFLOW_2 else ["dag-processor", "--num-runs", "1"]
 """Airflow 2 has no such process on SQLite."""
 
-DAGS = '''
+DAGS = """
 from enum import StrEnum
 
 from airflow.providers.common.compat.sdk import DAG
@@ -44,7 +44,7 @@ with DAG("references", schedule=None):
 
 with DAG("beside_them", schedule=None):
     ScnetDeleteJobsOperator(task_id="delete", jobs="197")
-'''
+"""
 
 
 @pytest.mark.usefixtures("airflow")
