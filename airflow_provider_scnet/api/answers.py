@@ -26,8 +26,6 @@ from airflow_provider_scnet.wording import Secret, may_repeat, quote, redact, se
 
 LARGEST_ANSWER = 32 << 20
 """Bytes of an answer, decompressed, beyond which it is not read."""
-LONGEST_NUMBER = 30
-"""Digits of a whole number that is read as one; a longer one stays text."""
 CHUNK = 16 << 10
 """Bytes that are decompressed at a time: they may become a thousand times as many."""
 
@@ -121,7 +119,7 @@ class _Answer:
         self.status = received.status
         self.text = received.body.decode("utf-8-sig", "replace")
         try:
-            envelope = json.loads(self.text, parse_int=_number)
+            envelope = json.loads(self.text)
         except (ValueError, RecursionError):
             envelope = None
         envelope = envelope if isinstance(envelope, dict) else {}
@@ -129,11 +127,6 @@ class _Answer:
         self.code = None if code is None or isinstance(code, dict | list | bool) else str(code).strip()
         self.msg = None if envelope.get("msg") is None else str(envelope["msg"])
         self.data = envelope.get("data")
-
-
-def _number(digits: str) -> int | str:
-    """One number without end, which Python refuses to read, must not make the whole answer unreadable."""
-    return int(digits) if len(digits) <= LONGEST_NUMBER else digits
 
 
 def open_envelope(received: Received, call: Call, secrets: Sequence[Secret], *, quotable: bool) -> Any:
