@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_scnet.exceptions import ScnetJobsNotDeletedError
 from airflow_provider_scnet.jobs.options import DeleteOptions, seconds
+from airflow_provider_scnet.jobs.rendering import SpelledFields
 from airflow_provider_scnet.operators.submit import ScnetSubmitJobOperator
 from airflow_provider_scnet.operators.submitters import Inquiry, task_ids_of
 from airflow_provider_scnet.triggers import events
@@ -36,7 +37,7 @@ class NotGiven(tuple[()]):
 NOT_GIVEN = NotGiven()
 
 
-class ScnetDeleteJobsOperator(BaseOperator):
+class ScnetDeleteJobsOperator(SpelledFields, BaseOperator):
     """
     Delete SCNet jobs and succeed only when each was seen not to be active any more.
 
@@ -110,6 +111,7 @@ class ScnetDeleteJobsOperator(BaseOperator):
         self.deferrable = deferrable
         self._hook: ScnetHook | None = None
         self._doubt = ""
+        self._keep_fields_plain()
         DeleteOptions(**self._options())
         self.submitted_by = task_ids_of(submitted_by, ScnetSubmitJobOperator, self)
         if jobs is NOT_GIVEN and not job_tags and not self.submitted_by:
