@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 from airflow.providers.common.compat.sdk import TaskDeferred
 
+import tests.conftest  # noqa: F401 - first of all: it gives the process a throw-away Airflow
 from airflow_provider_scnet.exceptions import ScnetPermanentError, ScnetQueueFullError
 from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.operators import submitters
