@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -30,6 +30,8 @@ from airflow_provider_scnet.wording import counted
 RESEND_EVERY = 3
 LOOKS_IN_A_PROOF = 4
 """What has to be seen for ``absent_for`` is looked at so often meanwhile, whatever ``poll_interval`` says."""
+LOOKS_IN_AN_ABSENCE = 9
+"""The same of what the history knows to have ended, which rarely shows up again: it is looked at no more often."""
 LONGEST_GAP = 2 / 3
 """Share of ``absent_for`` for which looks may fail; after a longer gap, what they say begins anew."""
 _REFUSED = "SCNet refuses what was asked: correct the references, or what the last error names."
@@ -43,6 +45,7 @@ class Deletion:
 
     :param client: how to talk to the region's gateways; its patience measures time and waits.
     :param refs: the jobs, each once.
+    :param is_ours: tells of a name whether only one of these jobs can have it, so that an end in the history is its own.
     :param logger: where to tell what happens.
     """
 
@@ -50,7 +53,13 @@ class Deletion:
     """It looks for no other jobs."""
 
     def __init__(
-        self, client: ScnetClient, refs: Iterable[JobRef], options: DeleteOptions, *, logger: Any = log
+        self,
+        client: ScnetClient,
+        refs: Iterable[JobRef],
+        options: DeleteOptions,
+        *,
+        is_ours: Callable[[str], bool] = lambda name: False,
+        logger: Any = log,
     ) -> None:
         # Whatever fails is tried again with the next round, and nothing must keep the other requests waiting.
         self._client = client.tried_once()
@@ -63,7 +72,7 @@ class Deletion:
         gap = self._absent_for * LONGEST_GAP
         self._jobs = [Progress(ref, options.batch_size, longest_gap=gap) for ref in dict.fromkeys(refs)]
         self._sender = Sender(self._client, logger=logger)
-        self._observers = self._hire_observers()
+        self._observers = self._hire_observers(is_ours)
         self._started = self._patience.now()
 
     def run(self) -> DeletionReport:
@@ -124,7 +133,7 @@ class Deletion:
             due = [
                 job
                 for job in self._undecided()
-                if (everybody and (is_last or not job.is_claimed)) or job.is_due(self._client.base_url)
+                if (everybody and (is_last or not (job.is_claimed or job.is_told_by_past))) or job.is_due(self._client.base_url)
             ]
             split = self._sender.send(due, is_last=is_last)
             self._take_stock()
@@ -164,7 +173,7 @@ class Deletion:
                 ", ".join(f"{count} {state}" for state, count in states.items()),
             )
 
-    def _hire_observers(self) -> list[Observer]:
+    def _hire_observers(self, is_ours: Callable[[str], bool]) -> list[Observer]:
         by_ref = {job.ref: job for job in self._jobs}
         experience, standard = Experience(), Standard(self._absent_for, self._options.missing_ok)
         return [
@@ -174,6 +183,7 @@ class Deletion:
                 [by_ref[ref] for ref in refs],
                 experience,
                 standard,
+                is_ours=is_ours,
                 logger=self._log,
             )
             for scheduler_id, refs in group_by(by_ref, "scheduler_id").items()
@@ -193,6 +203,8 @@ class Deletion:
     def _pause(self) -> float:
         asked = max(self._sender.retry_after, *(observer.retry_after for observer in self._observers))
         interval = self._poll_interval
+        if all(job.is_told_by_past for job in self._undecided()):
+            interval = max(interval, self._absent_for / LOOKS_IN_AN_ABSENCE)
         if any(job.needs_time for job in self._undecided()):
             interval = min(interval, self._absent_for / LOOKS_IN_A_PROOF)
         return max(0.0, min(max(interval, asked), self._timeout - self._elapsed()))

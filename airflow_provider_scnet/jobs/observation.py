@@ -55,6 +55,7 @@ class Observer:
     :param jobs: all of the deletion's jobs in this scheduler; settled ones are compared with whatever is read.
     :param experience: shared by the observers of one deletion.
     :param standard: what a job without a final word is judged by.
+    :param is_ours: tells of a name whether only a job that is to be deleted can have it.
     :param logger: where to tell what happens.
     """
 
@@ -66,9 +67,11 @@ class Observer:
         experience: Experience,
         standard: Standard,
         *,
+        is_ours: Callable[[str], bool] = lambda name: False,
         logger: Any,
     ) -> None:
         self._client = client
+        self._is_ours = is_ours
         self._now = client.patience.now
         self._scheduler_id = scheduler_id
         self._jobs = list(jobs)
@@ -240,10 +243,11 @@ class Observer:
     def _note_past(self, job: Progress, evidence: Evidence | None, began: float) -> None:
         inquiry = self._inquiries[job.ref]
         inquiry.past_asked_at = began
-        sighting = evidence.sightings.of(job.ref) if evidence else Sighting()
+        sighting = evidence.sightings.of(job.ref, began_at=job.began_at) if evidence else Sighting()
         if evidence and sighting.state.phase is not Phase.NOT_LISTED:
             inquiry.past_failures, inquiry.read_at = 0, began
-            job.note_past(sighting, evidence.read, was_listed=job.ref in self._seen)
+            is_ours = all(map(self._is_ours, sighting.names))
+            job.note_past(sighting, evidence.read, was_listed=job.ref in self._seen, is_ours_by_name=is_ours)
         elif evidence and evidence.read.is_complete:
             inquiry.past_failures, inquiry.not_past_at = 0, began
         else:
@@ -331,7 +335,8 @@ class Observer:
             self._note_failure([], evidence.error, "all of a list")
         self._is_blank |= evidence.is_null and key in self._experience.shown
         is_blank = evidence.is_null and self._is_blank
-        is_complete = evidence.read.is_complete and evidence.read.gateway == self._known_by and not is_blank
+        is_known = bool(self._known_by) and evidence.read.gateway == self._known_by
+        is_complete = evidence.read.is_complete and is_known and not is_blank
         is_complete &= evidence.read.is_alone or not self._experience.lists_are_cut
         whole = replace(evidence.read, is_complete=is_complete)
         if evidence.sightings.owners:
@@ -343,7 +348,7 @@ class Observer:
         are_few = len(self._open()) <= SINGLE_READS
         for job in jobs:
             sighting = evidence.sightings.of(job.ref)
-            if not sighting.entries and key[1] not in (None, job.ref.user):
+            if not sighting.entries and not sighting.stranger and key[1] not in (None, job.ref.user):
                 continue
             was_settled = job.stage.is_settled
             read = self._compare_with_lists(job, sighting, whole)
@@ -356,7 +361,8 @@ class Observer:
             self._inquiries[job.ref].read_at = read.began
             if job.members.are_whole(read):
                 self._unproven.discard(job.ref)
-            if read.is_complete and sighting.state.phase is Phase.NOT_LISTED and key[1] is None:
+            is_enough = read.is_complete or (job.has_ended_before and read.is_alone and is_known and not is_blank)
+            if is_enough and sighting.state.phase is Phase.NOT_LISTED and key[1] is None:
                 self._inquiries[job.ref].looked_up_at = read.began
                 job.hint = job.hint or (_FOREIGN if self._may_be_hidden(job) else None)
 

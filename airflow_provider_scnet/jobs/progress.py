@@ -67,6 +67,7 @@ class Progress:
     :param refusals: how often each gateway has refused it alone; another one may know nothing of it.
     :param active_at: when a look began that has shown it to go on, so that only a later end will do.
     :param past: what the history says of an end that may not be the last.
+    :param began_at: when it was there already, as far as lists have told: what ended before was another job.
     """
 
     ref: JobRef
@@ -86,6 +87,8 @@ class Progress:
     unanswered: int = 0  # deletes in a row
     active_at: float = float("-inf")
     past: Past | None = None
+    began_at: datetime | None = None
+    stranger: JobState | None = None  # a job of the same number that another user owns
     longest_gap: float = float("inf")  # seconds between two looks after which what they say does not go on
     is_settled_by_time: bool = False  # and not by an end that is known
     members: Members = field(default_factory=Members)
@@ -108,12 +111,28 @@ class Progress:
     @property
     def needs_time(self) -> bool:
         """Whether nothing but time can settle it."""
-        return self.claim is not None and not (self.was_active and self.claim.phase is Phase.NOT_LISTED)
+        is_absent = self.claim is not None and self.claim.phase is Phase.NOT_LISTED
+        return self.claim is not None and not (is_absent and self.must_have_past)
 
     @property
     def was_active(self) -> bool:
         """Whether some look has shown it to go on."""
         return self.active_at > float("-inf")
+
+    @property
+    def must_have_past(self) -> bool:
+        """Whether absence is no proof without an end in the history: it was seen, or its number with another user."""
+        return self.was_active or self.stranger is not None
+
+    @property
+    def has_ended_before(self) -> bool:
+        """Whether the history knows an end, if only of an earlier job that had the same number."""
+        return self.past is not None and self.past.state.phase is Phase.ENDED
+
+    @property
+    def is_told_by_past(self) -> bool:
+        """Whether the history knows an end, and no list shows the job."""
+        return self.has_ended_before and self.claim is not None and self.claim.phase is Phase.NOT_LISTED
 
     @property
     def is_claimed(self) -> bool:
@@ -184,8 +203,13 @@ class Progress:
         :param sighting: what its entries say of the job.
         :param members_are_sought: whether members of an array that the list may hide are looked for.
         """
-        state = self._with_the_details_word(sighting.state)
         self.unseen = None
+        if sighting.stranger:
+            self._note_stranger(sighting.stranger, read)
+            return
+        state = self._with_the_details_word(sighting.state)
+        if sighting.began_at and read.moment_of(sighting.began_at) <= read.ended:  # a forecast of its start is none
+            self.began_at = sighting.began_at
         self.members.note_listed(sighting, read, are_sought=members_are_sought)
         is_whole = self.members.are_whole(read)
         was_absent = self.claim is not None and self.claim.phase is Phase.NOT_LISTED
@@ -200,7 +224,7 @@ class Progress:
         elif state.phase is Phase.ENDED:
             if not self.members.is_array or (is_whole and not self.members.going_on):
                 self.settle(Stage.DELETED, state)
-        elif state.phase is Phase.INTERRUPTED or is_whole:
+        elif state.phase is Phase.INTERRUPTED or is_whole or self._is_missed_as_expected(state):
             self._note_claim(state, read, sighting.ended_at)
         elif state.phase is Phase.CLAIMED:
             self._see(state, read)
@@ -245,13 +269,18 @@ class Progress:
         """
         self.error, self.stage = error, Stage.MISSING
 
-    def note_past(self, sighting: Sighting, read: Read, *, was_listed: bool = True) -> None:
+    def note_past(
+        self, sighting: Sighting, read: Read, *, was_listed: bool = True, is_ours_by_name: bool = False
+    ) -> None:
         """
-        Take down what the history says. It may know of an earlier run only, and of some members of an array: where that
-        is possible, the end is one only if the job does not show up for a while.
+        Take down what the history says. It may know of an earlier run only, of an earlier job that had the same number,
+        and of some members of an array: where that is possible, the end is one only if the job does not show up for a
+        while.
 
+        :param sighting: without what ended before the job was submitted, if that is known.
         :param was_listed: whether this look has read a list, where the job would be if it went on. If not, an end that
             no delete can have brought about may be one of an earlier run.
+        :param is_ours_by_name: whether the job's name tells that it is no other one of the same number.
         """
         state = sighting.state
         if state.phase in (Phase.ACTIVE, Phase.DOUBTFUL):
@@ -264,7 +293,9 @@ class Progress:
         is_last = state.phase is Phase.ENDED and self._ended_since_active(sighting.ended_at, read)
         claimed = self.members.claimed
         are_all = not self.members.is_array or (claimed and claimed <= sighting.ended and not self.members.going_on)
-        if (was_listed or self._ended_since_sent(sighting.ended_at, read)) and is_last and are_all:
+        is_ours = is_ours_by_name or None not in (self.began_at, sighting.ended_at)
+        is_end = self._ended_since_sent(sighting.ended_at, read) or (was_listed and is_ours)
+        if is_end and is_last and are_all:
             is_listed = self.state is not UNSEEN and self.state.phase is not Phase.NOT_LISTED
             self.settle(Stage.DELETED if is_listed else Stage.GONE, state)
 
@@ -334,12 +365,24 @@ class Progress:
             self.stage = Stage.DUE
         self._see(state, read)
         self.active_at, self.claim = read.began, None
-        self.hint = state if state.owner not in ("", self.ref.user) else VANISHED
+        self.hint = VANISHED
         # COMPLETING is the way out: SCNet may refuse to delete such a job, and waiting is all it takes.
         goes_on = state.phase is Phase.ACTIVE and not state.is_on_its_way_out
         if self.stage in (Stage.REFUSED, Stage.HOPELESS):
             is_hopeless = goes_on and self.refusals[read.gateway] >= TRIES
             self.stage = Stage.HOPELESS if is_hopeless else Stage.REFUSED
+
+    def _note_stranger(self, state: JobState, read: Read) -> None:
+        """
+        Somebody else's job has the same number. If the history knows one of ours, that one is meant, and the other is
+        no evidence. If not, the reference may name a wrong user, and nothing proves that its job is not this one.
+        """
+        if self.past or (self.stage.is_settled and not self.is_settled_by_time):
+            return
+        self.stage = Stage.DUE if self.stage.is_settled else self.stage
+        self.stranger = self.hint = state
+        if self.stage is Stage.REFUSED and self.refusals[read.gateway] >= TRIES:
+            self.stage = Stage.HOPELESS
 
     def _note_claim(self, state: JobState, read: Read, ended_at: datetime | None) -> None:
         if self.stage.is_settled:
@@ -376,6 +419,10 @@ class Progress:
 
     def _ended_since_sent(self, ended_at: datetime | None, read: Read) -> bool:
         return ended_at is not None and read.moment_of(ended_at) > self.first_sent_at - CLOCKS_DIFFER
+
+    def _is_missed_as_expected(self, state: JobState) -> bool:
+        """Of a job that the history knows, a list need not be complete to agree: a look-up of its own comes last."""
+        return state.phase is Phase.NOT_LISTED and self.has_ended_before and not self.members.is_array
 
     def _is_evidence(self, read: Read) -> bool:
         """Another gateway than the one that answered the delete may know nothing of the job."""

@@ -78,6 +78,8 @@ class Standard:
         :param is_seen: whether this look has seen the job in a list.
         """
         asked_at = waiting_since = inquiry.past_asked_at
+        if job.is_told_by_past:
+            return self._has_been_absent(job) and asked_at < self._end_of_absence(job)
         if job.state.phase is Phase.DOUBTFUL and is_seen:
             waiting_since = max(asked_at, job.seen_since)  # it is about to end: the next look may tell
         if now - waiting_since >= self.absent_for / HISTORY_TRIES:
@@ -117,7 +119,7 @@ class Standard:
         if job.past:  # all that was seen of it has ended, and nothing of it shows up any more
             return self._has_past_stood(job, job.past) and not job.members.going_on
         has_no_past = inquiry.not_past_at >= end or inquiry.past_failures >= HISTORY_TRIES
-        return has_no_past and bool(job.answered_by) and not job.was_active
+        return has_no_past and bool(job.answered_by) and not job.must_have_past
 
     def _settle_missing(self, job: Progress, inquiry: Inquiry) -> None:
         if self.missing_ok or job.past:

@@ -31,6 +31,10 @@ class Sighting:
     :param claimed: ids of those that have, says a code that may run ahead.
     :param ended: ids of those that have.
     :param scheduler_name: how the scheduler calls itself in the entries, if it does.
+    :param began_at: when the job was submitted, or else started, if an entry tells; the latest, for a requeue moves it.
+    :param names: what the entries call the job; empty where one does not tell.
+    :param stranger: a job of the same number that another user owns and that has not ended, where there is none of
+        this user: the number may have been given to somebody else, or the reference may name a wrong user.
     """
 
     state: JobState = NOT_LISTED
@@ -40,6 +44,9 @@ class Sighting:
     claimed: frozenset[str] = frozenset()
     ended: frozenset[str] = frozenset()
     scheduler_name: str = ""
+    began_at: datetime | None = None
+    names: frozenset[str] = frozenset()
+    stranger: JobState | None = None
 
     @property
     def entries(self) -> frozenset[str]:
@@ -96,18 +103,23 @@ class Sightings:
                 (self._members[record.job_id] if is_one else self._rests[match["array"]]).append(record)
 
     def records_of(self, ref: JobRef) -> list[JobRecord]:
-        """Return the entries of the list that say something of a job."""
+        """Return the entries of the list that say something of a job; those of another owner do not."""
         entries = [record for record in self._candidates(ref) if concerns(record, ref)]
         if "_" in ref.job_id and any(record.job_id == ref.job_id for record in entries):
             # A member that is listed speaks for itself, not its array, which others are still part of.
             return [record for record in entries if "_" in record.job_id]
         return entries
 
-    def of(self, ref: JobRef) -> Sighting:
-        """Return what the list says of a job."""
-        entries = self.records_of(ref)
+    def of(self, ref: JobRef, *, began_at: datetime | None = None) -> Sighting:
+        """
+        Return what the list says of a job.
+
+        :param began_at: when the job was there already, if that is known: what ended before was another one, which had
+            the same number.
+        """
+        entries = [record for record in self.records_of(ref) if not ended_before(record, began_at)]
         if not entries:
-            return Sighting()
+            return Sighting(stranger=self._stranger(ref))
         states = {record: _state(record, ref) for record in entries}
         phase = least_finished(state.phase for state in states.values())
         ends = [record.ended_at for record in entries]
@@ -124,7 +136,14 @@ class Sightings:
             claimed=frozenset(claimed - going_on),
             ended=frozenset(ended - claimed - going_on),
             scheduler_name=next((record.scheduler_name for record in entries if record.scheduler_name), ""),
+            began_at=max(filter(None, (record.submitted_at or record.started_at for record in entries)), default=None),
+            names=frozenset(record.name for record in entries),
         )
+
+    def _stranger(self, ref: JobRef) -> JobState | None:
+        records = [record for record in self._candidates(ref) if not _owns(ref.user, record) and _matches(record, ref)]
+        states = [record.state for record in records if record.state.phase is not Phase.ENDED]
+        return states[0] if states else None
 
     def _candidates(self, ref: JobRef) -> Sequence[JobRecord]:
         """Of the members of a large array, one is not compared with all the others."""
@@ -154,11 +173,29 @@ def concerns(record: JobRecord, ref: JobRef) -> bool:
     """
     Tell whether an entry says something about a job: it is the job, a member of its array, the array it belongs to
     (schedulers list the waiting rest of an array as ``5`` or ``5_[2-9,11%4]``), or a spelling of the job's id that we
-    do not know (``1.batch``, ``1+0``, ``1.server01``).
+    do not know (``1.batch``, ``1+0``, ``1.server01``). What names another owner does not: numbers are used again.
 
     :param record: the entry.
     :param ref: the job we look for.
     """
+    return _owns(ref.user, record) and _matches(record, ref)
+
+
+def ended_before(record: JobRecord, moment: datetime | None) -> bool:
+    """
+    Tell whether an entry is about a job that had ended before ours was there.
+
+    :param moment: when that was, with a time zone; ``None`` if it is not known.
+    """
+    is_end = record.state.phase in (Phase.ENDED, Phase.INTERRUPTED)
+    return moment is not None and is_end and record.ended_at is not None and record.ended_at < moment
+
+
+def _owns(user: str, record: JobRecord) -> bool:
+    return record.user in ("", user)
+
+
+def _matches(record: JobRecord, ref: JobRef) -> bool:
     listed, wanted = _ID.match(record.job_id), _ID.match(ref.job_id)
     if not listed or not wanted or listed["array"] != wanted["array"]:
         return False
