@@ -21,10 +21,11 @@ from airflow_provider_scnet.exceptions import (
 from airflow_provider_scnet.jobs.evidence import group_by
 from airflow_provider_scnet.jobs.observation import Observer
 from airflow_provider_scnet.jobs.options import DeleteOptions, seconds
-from airflow_provider_scnet.jobs.progress import Progress, Stage
+from airflow_provider_scnet.jobs.progress import Progress
 from airflow_provider_scnet.jobs.proof import Experience, Standard
 from airflow_provider_scnet.jobs.report import NAMED_JOBS, DeletionReport, LeftJob, account_of_left
 from airflow_provider_scnet.jobs.sending import Sender
+from airflow_provider_scnet.jobs.stages import Stage
 from airflow_provider_scnet.wording import counted
 
 RESEND_EVERY = 3
@@ -45,7 +46,7 @@ class Deletion:
 
     :param client: how to talk to the region's gateways; its patience measures time and waits.
     :param refs: the jobs, each once.
-    :param is_ours: tells of a name whether only one of these jobs can have it, so that an end in the history is its own.
+    :param is_ours: tells of a name whether only one of these jobs can have it, so that an end in the history is its.
     :param logger: where to tell what happens.
     """
 
@@ -133,7 +134,7 @@ class Deletion:
             due = [
                 job
                 for job in self._undecided()
-                if (everybody and (is_last or not (job.is_claimed or job.is_told_by_past))) or job.is_due(self._client.base_url)
+                if (everybody and (is_last or not job.is_claimed)) or job.is_due(self._client.base_url)
             ]
             split = self._sender.send(due, is_last=is_last)
             self._take_stock()

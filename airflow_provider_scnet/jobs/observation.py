@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.reference import JobRef
-from airflow_provider_scnet.api.states import JobState, Phase
+from airflow_provider_scnet.api.states import Phase
 from airflow_provider_scnet.exceptions import ScnetError, ScnetRequestError, ScnetTransientError
 from airflow_provider_scnet.jobs.evidence import (
     HISTORY_WINDOW,
@@ -24,9 +24,10 @@ from airflow_provider_scnet.jobs.evidence import (
     read_history,
     read_list,
 )
-from airflow_provider_scnet.jobs.progress import UNSEEN, Progress, Stage
+from airflow_provider_scnet.jobs.progress import Progress
 from airflow_provider_scnet.jobs.proof import Experience, Inquiry, Standard
 from airflow_provider_scnet.jobs.sighting import Read, Sighting
+from airflow_provider_scnet.jobs.stages import FOREIGN, UNSEEN, Stage
 from airflow_provider_scnet.wording import counted
 
 FIRST_FEW = 5
@@ -41,8 +42,6 @@ LONGEST_LOOK = 60.0
 """Seconds after which a look asks for nothing more, for deletes wait; what it left out comes first next time."""
 LAST_LOOK = 30.0
 """The same once the deadline has passed: the last look is worth nothing if it is cut at once."""
-
-_FOREIGN = JobState(Phase.NOT_LISTED, word="not listed, but neither may be the jobs of other users: is the user right?")
 
 T = TypeVar("T")
 
@@ -348,9 +347,11 @@ class Observer:
         are_few = len(self._open()) <= SINGLE_READS
         for job in jobs:
             sighting = evidence.sightings.of(job.ref)
-            if not sighting.entries and not sighting.stranger and key[1] not in (None, job.ref.user):
-                continue
             was_settled = job.stage.is_settled
+            if sighting.stranger:
+                job.note_stranger(sighting.stranger, whole)
+            if not sighting.entries and key[1] not in (None, job.ref.user):
+                continue
             read = self._compare_with_lists(job, sighting, whole)
             are_sought = are_few and self._inquiries[job.ref].lookup_failures < LOOKUP_TRIES
             job.note_listed(sighting, read, members_are_sought=are_sought)
@@ -364,7 +365,7 @@ class Observer:
             is_enough = read.is_complete or (job.has_ended_before and read.is_alone and is_known and not is_blank)
             if is_enough and sighting.state.phase is Phase.NOT_LISTED and key[1] is None:
                 self._inquiries[job.ref].looked_up_at = read.began
-                job.hint = job.hint or (_FOREIGN if self._may_be_hidden(job) else None)
+                job.hint = job.hint or (FOREIGN if self._may_be_hidden(job) else None)
 
     def _compare_with_lists(self, job: Progress, found: Sighting, read: Read) -> Read:
         """A read may not show what another one of this look has shown; what a look-up finds, lists may not show."""

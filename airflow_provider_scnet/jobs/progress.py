@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
 
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import JobState, Phase
@@ -13,41 +12,15 @@ from airflow_provider_scnet.exceptions import ScnetError
 from airflow_provider_scnet.jobs.claim import Claim, Past
 from airflow_provider_scnet.jobs.members import Members
 from airflow_provider_scnet.jobs.sighting import Read, Sighting
+from airflow_provider_scnet.jobs.stages import MISSED, UNSEEN, VANISHED, Stage
 from airflow_provider_scnet.wording import quote
 
-UNSEEN = JobState(Phase.DOUBTFUL)
-"""Not looked at yet."""
-MISSED = JobState(Phase.NOT_LISTED, word="not listed, but the list may be incomplete")
-VANISHED = JobState(Phase.NOT_LISTED, word="not listed any more, but its end was not seen")
 KNOWS_NO_SUCH_JOB = "10004"
 """The one code of a refused delete that speaks of the job itself, and so is an answer about one that is not listed."""
 CLOCKS_DIFFER = 5.0
 """Seconds that SCNet's clock, which it tells in whole seconds, may be behind ours before an end looks too old."""
 TRIES = 3
 """Deletes of just this job that SCNet must refuse to be a verdict."""
-
-
-class Stage(Enum):
-    """How far the deletion of one job has come."""
-
-    DUE = "a delete has to be sent at once: none was answered yet, or not in a way that counts"
-    CONFIRMED = "SCNet confirmed a delete"
-    REFUSED = "SCNet refuses a delete of just this job"
-    HOPELESS = "refused again and again, and seen to go on: neither sending nor waiting helps"
-    MISSING = "surely not there, although it must have been (missing_ok=False)"
-    DELETED = "listed, and seen to have ended"
-    GONE = "not listed, and surely not running"
-    ACCEPTED = "believed, for nobody was to look"
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether the job is no concern any more."""
-        return self in (Stage.DELETED, Stage.GONE, Stage.ACCEPTED)
-
-    @property
-    def is_final(self) -> bool:
-        """Whether nothing that is still to be done can help."""
-        return self.is_settled or self in (Stage.HOPELESS, Stage.MISSING)
 
 
 @dataclass(eq=False)
@@ -136,8 +109,8 @@ class Progress:
 
     @property
     def is_claimed(self) -> bool:
-        """Whether a code says that it has ended, which another delete would only put in doubt."""
-        return self.claim is not None and self.claim.phase is Phase.CLAIMED
+        """Whether a code or the history says that it has ended, which another delete would only put in doubt."""
+        return self.is_told_by_past or (self.claim is not None and self.claim.phase is Phase.CLAIMED)
 
     @property
     def last_error(self) -> ScnetError | None:
@@ -204,9 +177,6 @@ class Progress:
         :param members_are_sought: whether members of an array that the list may hide are looked for.
         """
         self.unseen = None
-        if sighting.stranger:
-            self._note_stranger(sighting.stranger, read)
-            return
         state = self._with_the_details_word(sighting.state)
         if sighting.began_at and read.moment_of(sighting.began_at) <= read.ended:  # a forecast of its start is none
             self.began_at = sighting.began_at
@@ -230,6 +200,21 @@ class Progress:
             self._see(state, read)
         elif state.phase is Phase.NOT_LISTED:
             self.hint = self.hint or MISSED
+
+    def note_stranger(self, state: JobState, read: Read) -> None:
+        """
+        Take down that somebody else's job has the same number. If the history knows one of ours, that one is meant, and
+        the other is no evidence. If not, the reference may name a wrong user, and nothing proves that its job is not
+        this one.
+
+        :param state: of that job, which has not ended.
+        """
+        if self.past or (self.stage.is_settled and not self.is_settled_by_time):
+            return
+        self.stage = Stage.DUE if self.stage.is_settled else self.stage
+        self.stranger = self.hint = state
+        if self.stage is Stage.REFUSED and self.refusals[read.gateway] >= TRIES:
+            self.stage = Stage.HOPELESS
 
     def note_detail(self, state: JobState, read: Read, ended_at: datetime | None) -> None:
         """
@@ -371,18 +356,6 @@ class Progress:
         if self.stage in (Stage.REFUSED, Stage.HOPELESS):
             is_hopeless = goes_on and self.refusals[read.gateway] >= TRIES
             self.stage = Stage.HOPELESS if is_hopeless else Stage.REFUSED
-
-    def _note_stranger(self, state: JobState, read: Read) -> None:
-        """
-        Somebody else's job has the same number. If the history knows one of ours, that one is meant, and the other is
-        no evidence. If not, the reference may name a wrong user, and nothing proves that its job is not this one.
-        """
-        if self.past or (self.stage.is_settled and not self.is_settled_by_time):
-            return
-        self.stage = Stage.DUE if self.stage.is_settled else self.stage
-        self.stranger = self.hint = state
-        if self.stage is Stage.REFUSED and self.refusals[read.gateway] >= TRIES:
-            self.stage = Stage.HOPELESS
 
     def _note_claim(self, state: JobState, read: Read, ended_at: datetime | None) -> None:
         if self.stage.is_settled:

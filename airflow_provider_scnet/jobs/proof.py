@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from airflow_provider_scnet.api.states import Phase
 from airflow_provider_scnet.exceptions import ScnetError
 from airflow_provider_scnet.jobs.claim import Past
-from airflow_provider_scnet.jobs.progress import Progress, Stage
+from airflow_provider_scnet.jobs.progress import Progress
 from airflow_provider_scnet.jobs.sighting import Sighting
+from airflow_provider_scnet.jobs.stages import Stage
 
 HISTORY_TRIES = 3
 """Times that the history is read while a job's absence is waited for; if all fail, it proves nothing either way."""
