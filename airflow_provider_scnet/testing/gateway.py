@@ -201,7 +201,7 @@ class Gateway:
         wanted = read_submission(call.request, self._cluster.schedulers, self._behaviour)
         options, life = wanted.options, wanted.life
         number = self._cluster.next_id()
-        for job_id in wanted.job_ids(number):
+        for count, job_id in enumerate(wanted.job_ids(number, self._behaviour)):
             job = self._cluster.add_job(
                 call.claims["computeUser"],
                 scheduler_id=wanted.scheduler_id,
@@ -216,6 +216,7 @@ class Gateway:
             job.gpus, job.dcus = wanted.gpus, wanted.dcus
             job.wall_time, job.script = wanted.wall_time, wanted.script
             job.logs, job.log_paths = wanted.logs, wanted.log_paths
+            job.wait(count * self._behaviour.array_pace)
         return self._id(number)
 
     def _show_file(self, call: Call) -> object:
