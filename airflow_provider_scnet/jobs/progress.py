@@ -40,7 +40,7 @@ class Progress:
     :param refusals: how often each gateway has refused it alone; another one may know nothing of it.
     :param active_at: when a look began that has shown it to go on, so that only a later end will do.
     :param past: what the history says of an end that may not be the last.
-    :param began_at: when it was there already, as far as lists have told: what ended before was another job.
+    :param began: when it, or each of its members, was there already, as far as lists have told.
     """
 
     ref: JobRef
@@ -60,7 +60,7 @@ class Progress:
     unanswered: int = 0  # deletes in a row
     active_at: float = float("-inf")
     past: Past | None = None
-    began_at: datetime | None = None
+    began: dict[str, datetime] = field(default_factory=dict)
     stranger: JobState | None = None  # a job of the same number that another user owns
     longest_gap: float = float("inf")  # seconds between two looks after which what they say does not go on
     is_settled_by_time: bool = False  # and not by an end that is known
@@ -178,8 +178,8 @@ class Progress:
         """
         self.unseen = None
         state = self._with_the_details_word(sighting.state)
-        if sighting.began_at and read.moment_of(sighting.began_at) <= read.ended:  # a forecast of its start is none
-            self.began_at = sighting.began_at
+        is_over = {moment: read.moment_of(moment) <= read.ended for moment in sighting.began.values()}
+        self.began |= {job_id: moment for job_id, moment in sighting.began.items() if is_over[moment]}  # no forecast
         self.members.note_listed(sighting, read, are_sought=members_are_sought)
         is_whole = self.members.are_whole(read)
         was_absent = self.claim is not None and self.claim.phase is Phase.NOT_LISTED
@@ -278,8 +278,10 @@ class Progress:
         is_last = state.phase is Phase.ENDED and self._ended_since_active(sighting.ended_at, read)
         claimed = self.members.claimed
         are_all = not self.members.is_array or (claimed and claimed <= sighting.ended and not self.members.going_on)
-        is_ours = is_ours_by_name or None not in (self.began_at, sighting.ended_at)
-        is_end = self._ended_since_sent(sighting.ended_at, read) or (was_listed and is_ours)
+        shown = (claimed or sighting.entries) & self.began.keys()
+        was_there = bool(sighting.ended_at and shown) and shown == (claimed or sighting.entries)
+        is_this_job = was_listed and (is_ours_by_name or was_there)
+        is_end = is_this_job or self._ended_since_sent(sighting.ended_at, read)
         if is_end and is_last and are_all:
             is_listed = self.state is not UNSEEN and self.state.phase is not Phase.NOT_LISTED
             self.settle(Stage.DELETED if is_listed else Stage.GONE, state)

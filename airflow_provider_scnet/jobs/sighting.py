@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from airflow_provider_scnet.api.records import JobRecord
@@ -17,6 +17,10 @@ _RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?::(\d{1,9}))?)?")
 """``4``, ``2-9`` or ``1-9:2`` within ``5_[...]``."""
 _MOST_MEMBERS = 100_000
 """That are told one by one; schedulers allow no array near this size."""
+
+
+NOTHING: Mapping[str, datetime] = {}
+"""Known of when jobs began."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Sighting:
     :param claimed: ids of those that have, says a code that may run ahead.
     :param ended: ids of those that have.
     :param scheduler_name: how the scheduler calls itself in the entries, if it does.
-    :param began_at: when the job was submitted, or else started, if an entry tells; the latest, for a requeue moves it.
+    :param began: when each entry was submitted, or else started, if it tells; the latest, for a requeue moves it.
     :param names: what the entries call the job; empty where one does not tell.
     :param stranger: a job of the same number that another user owns and that has not ended, where there is none of
         this user: the number may have been given to somebody else, or the reference may name a wrong user.
@@ -44,7 +48,7 @@ class Sighting:
     claimed: frozenset[str] = frozenset()
     ended: frozenset[str] = frozenset()
     scheduler_name: str = ""
-    began_at: datetime | None = None
+    began: Mapping[str, datetime] = field(default_factory=dict)
     names: frozenset[str] = frozenset()
     stranger: JobState | None = None
 
@@ -110,14 +114,14 @@ class Sightings:
             return [record for record in entries if "_" in record.job_id]
         return entries
 
-    def of(self, ref: JobRef, *, began_at: datetime | None = None) -> Sighting:
+    def of(self, ref: JobRef, *, began: Mapping[str, datetime] = NOTHING) -> Sighting:
         """
         Return what the list says of a job.
 
-        :param began_at: when the job was there already, if that is known: what ended before was another one, which had
-            the same number.
+        :param began: when entries were there already, as far as that is known: what ended before was another job, which
+            had the same number.
         """
-        entries = [record for record in self.records_of(ref) if not ended_before(record, began_at)]
+        entries = [record for record in self.records_of(ref) if not ended_before(record, began.get(record.job_id))]
         if not entries:
             return Sighting(stranger=self._stranger(ref))
         states = {record: _state(record, ref) for record in entries}
@@ -136,7 +140,7 @@ class Sightings:
             claimed=frozenset(claimed - going_on),
             ended=frozenset(ended - claimed - going_on),
             scheduler_name=next((record.scheduler_name for record in entries if record.scheduler_name), ""),
-            began_at=max(filter(None, (record.submitted_at or record.started_at for record in entries)), default=None),
+            began=began_of(entries),
             names=frozenset(record.name for record in entries),
         )
 
@@ -179,6 +183,13 @@ def concerns(record: JobRecord, ref: JobRef) -> bool:
     :param ref: the job we look for.
     """
     return _owns(ref.user, record) and _matches(record, ref)
+
+
+def began_of(records: Iterable[JobRecord]) -> dict[str, datetime]:
+    """Tell since when jobs, and members of arrays, are there, as far as their records tell."""
+    told = [(record.submitted_at or record.started_at, record) for record in records]
+    moments = sorted((moment, job_id) for moment, record in told if moment for job_id in _members_of(record.job_id))
+    return {job_id: moment for moment, job_id in moments}
 
 
 def ended_before(record: JobRecord, moment: datetime | None) -> bool:

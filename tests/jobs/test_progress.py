@@ -299,9 +299,9 @@ def test_history(listed: JobState, past: JobState, ended: float | None, stage: S
 def test_end_before_the_delete_counts_at_once_if_the_job_was_there_before(began: float | None, stage: Stage) -> None:
     """A start to come is a forecast, and tells nothing."""
     job = at(Stage.CONFIRMED)
-    began_at = None if began is None else datetime.fromtimestamp(NOW + began, UTC)
-    job.note_listed(Sighting(CODE, began_at=began_at), read(0))
-    job.note_past(Sighting(CANCELLED, datetime.fromtimestamp(NOW - 200, UTC)), read(0))
+    told = {} if began is None else {"197": datetime.fromtimestamp(NOW + began, UTC)}
+    job.note_listed(Sighting(CODE, began=told), read(0))
+    job.note_past(Sighting(CANCELLED, datetime.fromtimestamp(NOW - 200, UTC), ended=frozenset({"197"})), read(0))
     assert job.stage is stage
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import NOT_LISTED, Phase
-from airflow_provider_scnet.jobs.sighting import Sighting, Sightings, concerns
+from airflow_provider_scnet.jobs.sighting import Sighting, Sightings, began_of, concerns
 
 
 def ref(job_id: str) -> JobRef:
@@ -42,12 +42,17 @@ def test_job_of_another_owner_is_told_while_it_goes_on() -> None:
 def test_what_had_ended_before_a_job_was_there_was_another_one() -> None:
     moment = datetime(2024, 1, 2, tzinfo=UTC)
     old = JobRecord("5", word="COMPLETED", ended_at=moment)
-    assert Sightings([old]).of(ref("5"), began_at=moment).entries == {"5"}
-    assert not Sightings([old]).of(ref("5"), began_at=moment + timedelta(seconds=1)).entries
-    assert Sightings([replace(old, ended_at=None)]).of(ref("5"), began_at=moment).entries == {"5"}
-    started = JobRecord("5", word="RUNNING", started_at=moment)
-    assert Sightings([started]).of(ref("5")).began_at == moment
-    assert Sightings([replace(started, submitted_at=moment.replace(year=2023))]).of(ref("5")).began_at != moment
+    assert Sightings([old]).of(ref("5"), began={"5": moment}).entries == {"5"}
+    assert not Sightings([old]).of(ref("5"), began={"5": moment + timedelta(seconds=1)}).entries
+    assert Sightings([old]).of(ref("5"), began={"5_1": moment + timedelta(seconds=1)}).entries == {"5"}
+    assert Sightings([replace(old, ended_at=None)]).of(ref("5"), began={"5": moment}).entries == {"5"}
+
+
+def test_since_when_a_job_is_there() -> None:
+    moment, before = datetime(2024, 1, 2, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC)
+    started, again = JobRecord("5_1", started_at=before), JobRecord("5_1", started_at=moment)
+    rest = JobRecord("5_[2-3]", submitted_at=before, started_at=moment)
+    assert began_of([again, started, rest, JobRecord("5_4")]) == {"5_1": moment, "5_2": before, "5_3": before}
 
 
 @pytest.mark.parametrize(
