@@ -217,6 +217,11 @@ def _matches(record: JobRecord, ref: JobRef) -> bool:
     return _overlap(listed["member"], wanted["member"])
 
 
+def members_in(job_id: str) -> set[str]:
+    """Return the ids of the members that an id names, as far as that can be read; any other id is itself."""
+    return _members_of(job_id)
+
+
 def _state(record: JobRecord, ref: JobRef) -> JobState:
     """The end of a job's step, or of what is left of an array, is not the end of the job or of one member."""
     match = _ID.match(record.job_id)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -18,6 +16,7 @@ from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import Phase
 from airflow_provider_scnet.exceptions import ScnetError, ScnetPermanentError, ScnetTransientError
 from airflow_provider_scnet.jobs.deletion import Deletion
+from airflow_provider_scnet.jobs.duplicates import Followed, Origin, choose, surplus
 from airflow_provider_scnet.jobs.evidence import (
     FEW,
     HISTORY_WINDOW,
@@ -30,7 +29,7 @@ from airflow_provider_scnet.jobs.evidence import (
     read_list,
     read_pages_of_history,
 )
-from airflow_provider_scnet.jobs.naming import JobTag
+from airflow_provider_scnet.jobs.known import PROVEN_AFTER, Known
 from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.outcome import Outcome, ending_of, may_be_started_again
 from airflow_provider_scnet.jobs.search import GOES_ON, TaggedJob, is_array, jobs_of
@@ -51,9 +50,6 @@ LONGEST_DELETE = 20.0
 """Seconds for deletes that nobody waits for."""
 LONGEST_PAUSE = 300.0
 """Seconds between two looks that fail, unless looks are further apart anyway."""
-_MEMBER = re.compile(r"\d+_\d+")
-Followed = Mapping[JobRef, JobTag | None]
-"""Jobs, and the task instance that each was submitted by, if its twins are to be ended."""
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +58,9 @@ class Watch:
     """
     Watch jobs until all have ended. What was seen to have ended is not looked for again.
 
-    A job whose task instance is known may have a twin: a second one that was submitted with it, or by an earlier
-    generation, and is listed late. It is deleted when it shows up, and the wait is not over before it has ended.
+    A job whose task instance is known may have duplicates: others that were submitted with it, or by an earlier
+    generation, and are listed late. One of them counts, see :mod:`airflow_provider_scnet.jobs.duplicates`, and is
+    watched from then on; the others are deleted, and the wait is not over before they have ended.
 
     :param client: how to talk to the region's gateways.
     :param jobs: the jobs, each once.
@@ -72,14 +69,16 @@ class Watch:
 
     def __init__(self, client: ScnetClient, jobs: Followed | Iterable[JobRef], *, logger: Any = log) -> None:
         self.client = client
-        self._refs: dict[JobRef, JobTag | None] = {}
+        self._origins: dict[JobRef, Origin | None] = {}
+        self._chosen: dict[JobRef, JobRef] = {}  # instead of a job that is asked for
         self._log = logger
         self._outcomes: dict[JobRef, Outcome] = {}
-        self._twins: set[JobRef] = set()
-        self._members: dict[JobRef, dict[str, JobRecord]] = {}  # of arrays, as they were last listed
+        self._doomed: set[JobRef] = set()
+        self._known: dict[JobRef, Known] = {}
+        self._refused_since: float | None = None  # the history, for good
         self._blank_since: dict[tuple[str, str], float] = {}  # lists, by scheduler and user, that show no job at all
         self.is_unsure = False
-        """Whether the last look would have told more, had a list that shows no job at all been so for longer."""
+        """Whether the last look would have told more, had what it has seen stayed so for longer."""
         self.follow(jobs if isinstance(jobs, Mapping) else dict.fromkeys(jobs))
 
     def follow(self, jobs: Followed) -> None:
@@ -88,19 +87,47 @@ class Watch:
 
         :param jobs: what is known of those that were watched before stays known.
         """
-        self._refs = dict(jobs)
-        self._outcomes = {ref: outcome for ref, outcome in self._outcomes.items() if ref in jobs}
-        self._members = {ref: members for ref, members in self._members.items() if ref in jobs}
+        self._origins = dict(jobs)
+        watched = set(map(self.current, jobs))
+        self._outcomes = {ref: outcome for ref, outcome in self._outcomes.items() if ref in watched}
+        self._known = {ref: known for ref, known in self._known.items() if ref in watched}
+        for ref, origin in jobs.items():
+            self._know(self.current(ref), origin)
+
+    def forget_outcomes(self) -> None:
+        """Forget how jobs ended: whoever asks for one from now on waits for it anew. All else stays known."""
+        self._outcomes = {}
+
+    def _know(self, ref: JobRef, origin: Origin | None) -> None:
+        known = self._known.setdefault(ref, Known(ref, self._now()))
+        if origin:
+            known.expect(origin.tag, origin.array_size)
+
+    def current(self, ref: JobRef) -> JobRef:
+        """
+        Return the job that is watched for one that is asked for: another one, if that was submitted twice.
+
+        :param ref: the job that is asked for.
+        """
+        return self._chosen.get(ref, ref)
+
+    def outcome_of(self, ref: JobRef) -> Outcome | None:
+        """
+        Return how the job ended that is watched for one that is asked for; ``None`` if it is not known to have.
+
+        :param ref: the job that is asked for.
+        """
+        return self._outcomes.get(self.current(ref))
 
     @property
     def outcomes(self) -> list[Outcome]:
         """How those ended that have, in the order the jobs were given."""
-        return [self._outcomes[ref] for ref in self._refs if ref in self._outcomes]
+        return [outcome for ref in self._origins if (outcome := self.outcome_of(ref))]
 
     @property
     def open(self) -> list[JobRef]:
-        """The jobs that are not known to have ended."""
-        return [ref for ref in self._refs if ref not in self._outcomes]
+        """The jobs that are watched and not known to have ended."""
+        return list(dict.fromkeys(self.current(ref) for ref in self._origins if self.outcome_of(ref) is None))
 
     def look(self) -> None:
         """
@@ -123,53 +150,81 @@ class Watch:
         """Jobs of one user in one scheduler."""
         evidence = read_list(self.client, refs[0].scheduler_id, user=refs[0].user)
         is_sure = evidence.read.is_complete and self._is_no_outage(refs[0], evidence)
+        refs, delayed = self._end_duplicates(refs, evidence)
         live = {ref: evidence.sightings.records_of(ref) for ref in refs}
-        twins = self._end_twins(live, evidence.sightings.records)
+        for ref, records in live.items():
+            self._known[ref].note_listed(records, self.client.patience.now(), self._now())
         self._ask_for_words(live)
         past = self._read_history({ref: records for ref, records in live.items() if not _tells(ref, records)})
         for ref, records in live.items():
-            told = past.get(ref, [])
-            lost = self._lost_members(ref, [*records, *(told or ())])
-            if ref in twins or told is None:
-                continue
-            known = [*latest(records, told), *lost]
-            if not is_sure and _may_go_on_unseen(ref, known):
-                self.is_unsure |= evidence.read.is_complete
-            elif records or not self._may_be_listed_late(ref, known):
-                self._judge(ref, known)
+            if ref not in delayed:
+                self._weigh(self._known[ref], records, past.get(ref, []), evidence, is_sure=is_sure)
 
-    def _end_twins(self, live: Mapping[JobRef, Sequence[JobRecord]], listed: Sequence[JobRecord]) -> set[JobRef]:
+    def _weigh(
+        self,
+        known: Known,
+        records: Sequence[JobRecord],
+        told: Sequence[JobRecord] | None,
+        evidence: Evidence,
+        *,
+        is_sure: bool,
+    ) -> None:
         """
-        Send a delete of what goes on beside the jobs, with each look until it has ended; return the jobs that have
-        such twins.
+        Judge a job, if what is told of it is enough.
+
+        :param records: what the live list tells.
+        :param told: what the history does; ``None`` if it may tell more.
         """
-        ours = {tag.instance: ref for ref in live if (tag := self._refs[ref])}
-        if not ours:
-            return set()
-        one = next(iter(live))
-        twins: dict[JobRef, JobRef] = {}
-        for job in jobs_of({task for task, *_ in ours}, listed, one.scheduler_id, one.user):
-            ref = ours.get(job.tag.instance)
-            if ref and job.phase in GOES_ON and (job.ref in self._twins or self._is_twin(job, ref, live[ref])):
-                twins[job.ref] = ref
-                if not job.is_on_its_way_out:
-                    self._twins.add(job.ref)
-        if doomed := [ref for ref in twins if ref in self._twins]:
-            self._log.warning("Deleting what was submitted a second time: %s.", ", ".join(sorted(doomed)))
+        past = known.own(told or ())
+        everything = [*latest(records, past), *known.lost([*records, *past])]
+        if told is None and not known.has_all(everything) and not (known.size and self._is_history_refused):
+            return
+        if not is_sure and _may_go_on_unseen(known.ref, everything):
+            self.is_unsure |= evidence.read.is_complete
+        elif not records and known.may_be_another(past) and not self._has_been_absent(known, evidence):
+            self.is_unsure = True
+        elif records or not self._may_be_listed_late(known.ref, everything):
+            self._judge(known, everything, is_sure=is_sure)
+
+    def _end_duplicates(self, refs: Sequence[JobRef], evidence: Evidence) -> tuple[Sequence[JobRef], set[JobRef]]:
+        """
+        Choose among jobs that were submitted more than once, and send a delete of the others, with each look until they
+        have ended. Return the jobs to watch, and those of them whose wait is not over before that.
+        """
+        waits = [ref for ref in self._origins if self.current(ref) in refs]
+        origins = {ref: origin for ref in waits if (origin := self._origins[ref])}
+        if not origins:
+            return refs, set()
+        tasks = {origin.tag.task for origin in origins.values()}
+        tagged = jobs_of(tasks, evidence.sightings.records, refs[0].scheduler_id, refs[0].user)
+        others: dict[JobRef, list[TaggedJob]] = {}
+        for ref, origin in origins.items():
+            jobs = [job for job in tagged if job.tag.instance == origin.tag.instance and job.phase in GOES_ON]
+            self._choose(ref, origin, jobs)
+            others[self.current(ref)] = self._others(origin, self.current(ref), jobs)
+        self._delete_duplicates(job for jobs in others.values() for job in jobs)
+        return list(dict.fromkeys(map(self.current, waits))), {ref for ref, jobs in others.items() if jobs}
+
+    def _choose(self, asked: JobRef, origin: Origin, jobs: Sequence[TaggedJob]) -> None:
+        before = self.current(asked)
+        chosen = choose(origin, before, [job for job in jobs if job.ref not in self._doomed])
+        if chosen != before:
+            self._log.warning("Job %s is a duplicate of job %s, which is older: waiting for that one.", before, chosen)
+            self._chosen[asked] = chosen
+            self._know(chosen, origin)
+
+    def _others(self, origin: Origin, chosen: JobRef, jobs: Sequence[TaggedJob]) -> list[TaggedJob]:
+        """What was to be deleted once is waited for until it has ended."""
+        known = {job.ref for job in surplus(origin, chosen, jobs)} | self._doomed
+        return [job for job in jobs if job.ref in known and job.ref != chosen]
+
+    def _delete_duplicates(self, jobs: Iterable[TaggedJob]) -> None:
+        listed = list(jobs)
+        # What just ends by itself needs none.
+        self._doomed |= {job.ref for job in listed if not job.is_on_its_way_out}
+        if doomed := sorted({job.ref for job in listed if job.ref in self._doomed}):
+            self._log.warning("Deleting duplicate submission(s): %s.", ", ".join(doomed))
             delete_at_once(self.client, doomed, logger=self._log)
-        return set(twins.values())
-
-    def _is_twin(self, other: TaggedJob, ref: JobRef, ours: Sequence[JobRecord]) -> bool:
-        """
-        While our job goes on, every other one is. When it has ended, a younger one may be the next try's, and one of a
-        later generation surely is no twin: then it is this wait that has outlived its time.
-        """
-        tag = self._refs[ref]
-        if tag is None or other.ref in self._refs or other.tag.generation > tag.generation:
-            return False
-        goes_on = any(record.state.phase in GOES_ON for record in ours)
-        is_older = int(other.ref.job_id) < int(ref.job_id.partition("_")[0])
-        return goes_on or is_older or other.tag.generation < tag.generation
 
     def _is_no_outage(self, ref: JobRef, evidence: Evidence) -> bool:
         """A list that shows any job is none; one that shows none has to stay so."""
@@ -223,11 +278,16 @@ class Watch:
 
         :param tells_all: whether a complete answer to such a read misses no member.
         """
+        if not refs:
+            return {}
         try:
-            past = read(self.client, refs, window=HISTORY_WINDOW) if refs else None
+            past = read(self.client, refs, window=HISTORY_WINDOW)
+            self._refused_since = None
         except ScnetError as error:
             self._log.warning("Could not look for %s in the history: %s", counted(len(refs), "job"), error)
             past = None
+            is_final, now = isinstance(error, ScnetPermanentError), self.client.patience.now()
+            self._refused_since = (self._refused_since or now) if is_final else None
         if past is None:
             return {}
         told = {ref: past.sightings.records_of(ref) for ref in refs}
@@ -237,20 +297,25 @@ class Watch:
             for ref, records in told.items()
         }
 
-    def _lost_members(self, ref: JobRef, told: Sequence[JobRecord]) -> list[JobRecord]:
-        """
-        What was last listed of members of an array that nothing tells of any more. That they have left the live list
-        does not undo how they ended; nor does it tell, of those that were still going on. What was interrupted has left
-        it without being started again.
-        """
-        members = self._members.setdefault(ref, {})
-        members.update({one.job_id: one for one in told if _MEMBER.fullmatch(one.job_id) and one.job_id != ref.job_id})
-        ids = {record.job_id for record in told}
-        return [
-            replace(member, past=member.past or member.state.phase is Phase.INTERRUPTED)
-            for job_id, member in members.items()
-            if job_id not in ids
-        ]
+    def _has_been_absent(self, known: Known, evidence: Evidence) -> bool:
+        """Whether no list has shown a job for a while; where lists may be cut, nor does a look-up of its own."""
+        if not known.has_been_absent(self.client.patience.now()):
+            return False
+        if evidence.read.is_complete:
+            return True
+        ref = known.ref
+        try:
+            alone = read_list(self.client, ref.scheduler_id, job_ids=[ref.job_id])
+        except ScnetError as error:
+            self._log.warning("Could not look for job %s: %s", ref, error)
+            return False
+        return not alone.sightings.records_of(ref)
+
+    @property
+    def _is_history_refused(self) -> bool:
+        """Whether the history has been refused for good for so long that there is no use in waiting for it."""
+        since = self._refused_since
+        return since is not None and self.client.patience.now() - since >= PROVEN_AFTER
 
     def _may_be_listed_late(self, ref: JobRef, past: Sequence[JobRecord]) -> bool:
         """Whether members of an array may go on that nothing shows yet: it is new, and only the history tells of it."""
@@ -260,15 +325,20 @@ class Watch:
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self.client.patience.wall_clock(), UTC)
 
-    def _judge(self, ref: JobRef, records: list[JobRecord]) -> None:
-        now = self._now()
+    def _judge(self, known: Known, records: list[JobRecord], *, is_sure: bool) -> None:
+        ref, now = known.ref, self._now()
         endings = [ending_of(record) for record in records]
-        if not records:
+        missing = "" if None in endings else known.missing(records)
+        if not records and not missing:
             self._log.info("SCNet does not know job %s: neither listed nor in the history of the last 30 days.", ref)
-        if not records or None in endings or any(may_be_started_again(record, now) for record in records):
+        has_stayed = known.has_been_missing(bool(missing) and is_sure, self.client.patience.now())
+        self.is_unsure |= bool(missing) and not has_stayed
+        if not (records or missing) or (missing and not has_stayed):
             return
-        known = {record: ending for record, ending in zip(records, endings, strict=True) if ending}
-        self._outcomes[ref] = outcome = Outcome.of(ref, known)
+        if None in endings or any(may_be_started_again(record, now) for record in records):
+            return
+        told = {record: ending for record, ending in zip(records, endings, strict=True) if ending}
+        self._outcomes[ref] = outcome = Outcome.of(ref, told, missing)
         self._log.info("Job %s.", outcome)
 
 
