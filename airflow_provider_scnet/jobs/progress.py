@@ -61,6 +61,7 @@ class Progress:
     active_at: float = float("-inf")
     past: Past | None = None
     began: dict[str, datetime] = field(default_factory=dict)
+    has_only_waited: bool = False  # in the row of an array's rest, as far as it was seen to go on
     stranger: JobState | None = None  # a job of the same number that another user owns
     longest_gap: float = float("inf")  # seconds between two looks after which what they say does not go on
     is_settled_by_time: bool = False  # and not by an end that is known
@@ -95,7 +96,7 @@ class Progress:
     @property
     def must_have_past(self) -> bool:
         """Whether absence is no proof without an end in the history: it was seen, or its number with another user."""
-        return self.was_active or self.stranger is not None
+        return (self.was_active and not self.has_only_waited) or self.stranger is not None
 
     @property
     def has_ended_before(self) -> bool:
@@ -194,6 +195,8 @@ class Progress:
         elif state.phase is Phase.ENDED:
             if not self.members.is_array or (is_whole and not self.members.going_on):
                 self.settle(Stage.DELETED, state)
+            elif is_whole and not self.members.must_end:
+                self._note_claim(state, read, sighting.ended_at)
         elif state.phase is Phase.INTERRUPTED or is_whole or self._is_missed_as_expected(state):
             self._note_claim(state, read, sighting.ended_at)
         elif state.phase is Phase.CLAIMED:
@@ -352,6 +355,7 @@ class Progress:
             self.stage = Stage.DUE
         self._see(state, read)
         self.active_at, self.claim = read.began, None
+        self.has_only_waited = self.members.have_only_waited
         self.hint = VANISHED
         # COMPLETING is the way out: SCNet may refuse to delete such a job, and waiting is all it takes.
         goes_on = state.phase is Phase.ACTIVE and not state.is_on_its_way_out
@@ -384,6 +388,7 @@ class Progress:
             self.stage = Stage.DUE
         if self.claim and self.claim.phase is Phase.NOT_LISTED:
             self.active_at, self.claim, self.hint = read.began, None, state
+            self.has_only_waited = False
 
     def _ended_since_active(self, ended_at: datetime | None, read: Read) -> bool:
         if not self.was_active:

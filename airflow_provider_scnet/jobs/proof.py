@@ -107,6 +107,8 @@ class Standard:
         if job.claim.phase is Phase.NOT_LISTED:
             if not may_be_hidden and self._is_gone(job, inquiry):
                 self._settle_missing(job, inquiry)
+        elif job.claim.phase is Phase.ENDED:  # of an array, but for members that were last seen to wait
+            job.settle(Stage.DELETED, job.state, by_time=True)
         elif job.claim.phase is Phase.CLAIMED:
             if not experience.codes_run_ahead and _has_no_word(job, sighting):
                 job.settle(Stage.DELETED, job.state, by_time=True)
@@ -118,7 +120,7 @@ class Standard:
         if inquiry.looked_up_at < end:
             return False
         if job.past:  # all that was seen of it has ended, and nothing of it shows up any more
-            return self._has_past_stood(job, job.past) and not job.members.going_on
+            return self._has_past_stood(job, job.past) and not job.members.must_end
         has_no_past = inquiry.not_past_at >= end or inquiry.past_failures >= HISTORY_TRIES
         return has_no_past and bool(job.answered_by) and not job.must_have_past
 

@@ -32,6 +32,7 @@ class Sighting:
     :param ended_at: when the job ended, if every entry tells.
     :param has_members: the job is an array, of which the list shows members: others may be hidden.
     :param going_on: ids of the entries that have not ended.
+    :param waiting: those of them that wait in the row of an array's rest: cancelled there, they leave no record.
     :param claimed: ids of those that have, says a code that may run ahead.
     :param ended: ids of those that have.
     :param scheduler_name: how the scheduler calls itself in the entries, if it does.
@@ -47,6 +48,7 @@ class Sighting:
     going_on: frozenset[str] = frozenset()
     claimed: frozenset[str] = frozenset()
     ended: frozenset[str] = frozenset()
+    waiting: frozenset[str] = frozenset()
     scheduler_name: str = ""
     began: Mapping[str, datetime] = field(default_factory=dict)
     names: frozenset[str] = frozenset()
@@ -139,6 +141,8 @@ class Sightings:
             going_on=frozenset(going_on),
             claimed=frozenset(claimed - going_on),
             ended=frozenset(ended - claimed - going_on),
+            waiting=frozenset(job_id for one in entries if "[" in one.job_id for job_id in _members_of(one.job_id))
+            & going_on,
             scheduler_name=next((record.scheduler_name for record in entries if record.scheduler_name), ""),
             began=began_of(entries),
             names=frozenset(record.name for record in entries),

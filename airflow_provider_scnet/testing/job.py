@@ -225,7 +225,7 @@ class Job:
             self._timeline = [(submitted_at, "PENDING"), *later]
             self.started_at = submitted_at + seconds
 
-    def cancel(self, delay: float) -> None:
+    def cancel(self, delay: float, *, leaves_record: bool = True) -> None:
         """
         Do what a delete does: COMPLETING for a while, then CANCELLED.
 
@@ -240,7 +240,7 @@ class Job:
             if self.ignores_delete is not True:
                 self.ignores_delete -= 1
             return
-        if self.behaviour.waiting_rest and self.is_member and self.state == "PENDING":
+        if self.behaviour.waiting_rest and self.is_member and self.state == "PENDING" and not leaves_record:
             self.become(VANISHED)
             return
         self.outcome, self.exit_code = "CANCELLED", None
