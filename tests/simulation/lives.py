@@ -47,9 +47,9 @@ class Life:
         self.scnet, self._time, self._worker = self._region.scnet, self._region.time, self._region.worker
         self._others = [self.scnet.add_job(name=self._others_name()) for _ in range(self.rng.randint(0, 4))]
         self._twins: list[Job] = []
-        self._array_size = self.rng.choice((None, None, None, 1, 3))
-        if self.rng.random() < 0.5:  # members begin one after the other
-            self.scnet.waiting_rest, self.scnet.array_pace = True, self.rng.choice((20.0, 100.0))
+        self._array_size = self.rng.choice((None, None, None, 1, 3, 3))
+        if self.rng.random() < 0.7:  # members begin one after the other
+            self.scnet.waiting_rest, self.scnet.array_pace = True, self.rng.choice((20.0, 100.0, 400.0))
         self.scnet.first_member, self.scnet.plain_single = self.rng.choice((0, 1)), self.rng.random() < 0.5
         self._keeps_store = self.rng.random() < 0.5
         self._tasks = self._draw_tasks()
@@ -190,7 +190,7 @@ class Life:
         if not (jobs := [job for job in self._jobs(task) if job.active]):
             return
         job = jobs[-1]
-        if self._array_size and job.state == "PENDING" and self.rng.random() < 0.5:
+        if self._array_size and job.state == "PENDING" and self.rng.random() < 0.7:
             job.become("VANISHED")
             self.story.append(f"{job.ref} is cancelled while it waits")
         elif self.rng.random() < 0.3:
