@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from airflow_provider_scnet.api.job_ids import is_one_member
 from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import Phase
@@ -18,7 +18,6 @@ PROVEN_AFTER = 90.0
 """Seconds for which it has to stay so that no list shows a job, or that nothing tells of a member of an array."""
 CLOCKS_DIFFER = timedelta(seconds=5)
 """How far SCNet's clock, which it tells in whole seconds, may be behind ours before an end looks too old."""
-_MEMBER = re.compile(r"\d+_\d+")
 
 
 class Known:
@@ -66,7 +65,7 @@ class Known:
         self._began |= {job_id: moment for job_id, moment in began_of(records).items() if moment <= wall_clock}
         self._tags |= {tag.instance for record in records if (tag := JobTag.read(record.name))}
         rest = {job_id for record in records if _waits(record) for job_id in members_in(record.job_id)}
-        self._waiting |= {job_id for job_id in rest if _MEMBER.fullmatch(job_id) and self._is_meant(job_id)}
+        self._waiting |= {job_id for job_id in rest if is_one_member(job_id) and self._is_meant(job_id)}
 
     def own(self, past: Iterable[JobRecord]) -> list[JobRecord]:
         """Return what the history tells of this job, and not of an earlier one that had its number."""
@@ -102,7 +101,7 @@ class Known:
 
         :param told: what is told of the job now.
         """
-        single = {one.job_id: one for one in told if _MEMBER.fullmatch(one.job_id) and one.job_id != self.ref.job_id}
+        single = {one.job_id: one for one in told if is_one_member(one.job_id) and one.job_id != self.ref.job_id}
         self._members |= {job_id: one for job_id, one in single.items() if not _waits(one)}
         self._waiting -= {one.job_id for one in told if not _waits(one)}
         ids = {record.job_id for record in told}
@@ -146,12 +145,12 @@ class Known:
 
     def _missing_count(self, records: Iterable[JobRecord]) -> int:
         """The member that starts last may be listed by the array's own number, and a single one always."""
-        own = {self.ref.job_id, self.ref.job_id.partition("_")[0]}
-        told = {record.job_id for record in records if record.job_id in own or _MEMBER.fullmatch(record.job_id)}
+        own = {self.ref.job_id, self.ref.id.array}
+        told = {record.job_id for record in records if record.job_id in own or is_one_member(record.job_id)}
         return (self.size or 0) - len(told)
 
     def _is_meant(self, job_id: str) -> bool:
-        return "_" not in self.ref.job_id or job_id in members_in(self.ref.job_id)
+        return self.ref.id.members is None or job_id in self.ref.id.member_ids()
 
     def _is_new(self, record: JobRecord) -> bool:
         return record.ended_at is not None and record.ended_at > self._since - CLOCKS_DIFFER

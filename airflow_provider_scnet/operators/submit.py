@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 from airflow_provider_scnet.api.reference import check_scheduler_id, is_nothing
 from airflow_provider_scnet.exceptions import ScnetError, ScnetStoppedError, ScnetWaitTimeoutError
 from airflow_provider_scnet.jobs.options import lines, seconds
+from airflow_provider_scnet.jobs.rendering import SpelledFields
 from airflow_provider_scnet.jobs.specification import JobSpecification
 from airflow_provider_scnet.operators.instance import life_of, may_have_run
 from airflow_provider_scnet.triggers import events
@@ -35,7 +36,7 @@ LONGEST_RUN = timedelta(days=30)
 """How far back the history is searched where Airflow does not say when the DAG run began."""
 
 
-class ScnetSubmitJobOperator(BaseOperator):
+class ScnetSubmitJobOperator(SpelledFields, BaseOperator):
     """
     Submit a job to SCNet, exactly once for each life of the task instance, whatever Airflow or SCNet do: every job
     carries its task in its name. A retry adopts the job of an earlier try if command and resources are the same; a
@@ -162,6 +163,7 @@ class ScnetSubmitJobOperator(BaseOperator):
         self._watch: Watch | None = None
         self._ref: JobRef | None = None
         self._is_killed = self._is_delete_sent = False
+        self._keep_fields_plain()
         JobSpecification.check_parsed(self._arguments())
 
     @cached_property
