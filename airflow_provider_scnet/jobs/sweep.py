@@ -176,7 +176,7 @@ class Sweep:
         self._report.left, self._error = [], None
         options = replace(self._options, timeout=max(LAST_ROUND, self._timeout - self._elapsed()))
         try:
-            deletion = Deletion(self._client, [*left, *self._due], options, logger=self._log)
+            deletion = Deletion(self._client, [*left, *self._due], options, is_ours=self._is_ours, logger=self._log)
             yield from deletion.rounds()
             report = deletion.report()
         except ScnetError as error:
@@ -184,6 +184,10 @@ class Sweep:
             report = error.report or report_of_nothing([*left, *self._due])
         for part in fields(report):
             getattr(self._report, part.name).extend(getattr(report, part.name))
+
+    def _is_ours(self, name: str) -> bool:
+        tag = JobTag.read(name)
+        return tag is not None and tag in self._sought
 
     def _search(self) -> tuple[list[TaggedJob], bool]:
         """The jobs that lists show, and whether these are sure to show all."""

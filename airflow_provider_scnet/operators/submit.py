@@ -234,7 +234,7 @@ class ScnetSubmitJobOperator(SpelledFields, BaseOperator):
         from airflow_provider_scnet.jobs.waiting import Watch, wait_for
 
         self._submission = submission = self._submission or self._prepare(context)
-        origin = Origin(submission.life.tag, submission.dismissed)
+        origin = Origin(submission.life.tag, submission.dismissed, self._members)
         self._ref, self._watch = ref, Watch(self._hook.client, {ref: origin}, logger=self.log)
         try:
             outcomes = wait_for(self._watch, poll_interval=self.poll_interval, timeout=timeout, logger=self.log)
@@ -260,6 +260,7 @@ class ScnetSubmitJobOperator(SpelledFields, BaseOperator):
             deadline=deadline,
             job_name=submission.name,
             dismissed=sorted(map(str, submission.dismissed)),
+            array_size=self._members,
             cancel_on_kill=self.cancel_on_kill,
             try_number=context["ti"].try_number,
         )
@@ -281,6 +282,10 @@ class ScnetSubmitJobOperator(SpelledFields, BaseOperator):
             show_logs(self._hook.client, outcome.log_ref, self.log_lines, streams=("stdout",), logger=self.log)
         self._notebook(context).note_done(outcome.ref)
         return str(outcome.ref)
+
+    @property
+    def _members(self) -> int | None:
+        return None if is_nothing(self.array_size) else int(str(self.array_size))
 
     @property
     def _watched(self) -> JobRef | None:

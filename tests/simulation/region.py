@@ -7,6 +7,7 @@ import os
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from json import dumps
 from typing import Any
 from unittest.mock import patch
@@ -20,7 +21,8 @@ from airflow_provider_scnet.hooks.scnet import ScnetHook
 from airflow_provider_scnet.jobs import poller, submission
 from airflow_provider_scnet.operators import submitters
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
-from airflow_provider_scnet.testing import Clock, RecordedRequest, ScnetEmulator
+from airflow_provider_scnet.testing import Clock, RecordedRequest, ScnetEmulator, gateway
+from tests.simulation.oddities import USED_BY_OTHERS, USED_TWICE, OddHistory
 from tests.simulation.services import ANOTHER_REGION
 from tests.simulation.tasks import WireOfWorker, Worker, no_threads
 from tests.simulation.wire import VirtualTime
@@ -54,7 +56,12 @@ class MoodyRegion:
     def __init__(self, rng: random.Random, story: list[str]) -> None:
         self._rng = rng
         clock = Clock(start=EPOCH)
-        self.scnet = ScnetEmulator(clock=clock, region_id=REGION, schedulers={SCHEDULER: "Cluster"}, token_lifetime=1e9)
+        used = self._rng.choice((set(), set(), {USED_TWICE}, {USED_BY_OTHERS}))
+        with patch.object(gateway, "History", partial(OddHistory, oddities=used)):
+            self.scnet = ScnetEmulator(
+                clock=clock, region_id=REGION, schedulers={SCHEDULER: "Cluster"}, token_lifetime=1e9
+            )
+        story.append(f"oddities {used}")
         self.scnet._tokens._key = TOKEN_KEY  # all lives share one token, see `tests.simulation.world`
         self.scnet._tokens._clock = Clock(start=EPOCH)
         self.scnet._front._port = 9  # so that the platform can name it
