@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from airflow.providers.common.compat.sdk import BaseOperator, conf
+from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_scnet.api.reference import check_scheduler_id, is_nothing
 from airflow_provider_scnet.exceptions import ScnetError, ScnetStoppedError, ScnetWaitTimeoutError
 from airflow_provider_scnet.jobs.options import lines, seconds
 from airflow_provider_scnet.jobs.specification import JobSpecification
+from airflow_provider_scnet.operators.specified import SpecifiedJobOperator
 from airflow_provider_scnet.triggers import events
 from airflow_provider_scnet.triggers.deadline import backstop_of, counts_deferred_time, deadline_of
 
@@ -32,7 +33,7 @@ LONGEST_RUN = timedelta(days=30)
 """How far back the history is searched where Airflow does not say when the DAG run began."""
 
 
-class ScnetSubmitJobOperator(BaseOperator):
+class ScnetSubmitJobOperator(SpecifiedJobOperator):
     """
     Submit a job to SCNet, exactly once for each generation of the task instance, whatever Airflow or SCNet do: every
     job carries its task in its name. A retry finds the job of an earlier try and goes on with it; a clear deletes the
@@ -74,7 +75,7 @@ class ScnetSubmitJobOperator(BaseOperator):
         default: 50. Given explicitly, the end of stdout is shown of a job that ended well, too.
     :param cancel_on_kill: whether the job is deleted when the task is killed, marked or cleared, or its time is up.
     :raises ScnetJobSpecificationError: at DAG parsing where that can tell, else before any request, naming the argument
-        that cannot be.
+        that cannot be, or is a script of which Jinja would cut a part.
     :raises ScnetSubmitRejectedError: if the scheduler rejects the job; no retry.
     :raises ScnetQueueFullError: if it takes no more jobs for now.
     :raises ScnetTransientError: if it is not known whether the job was submitted; the next try looks first.
@@ -95,7 +96,7 @@ class ScnetSubmitJobOperator(BaseOperator):
         self,
         *,
         command: str | Sequence[str],
-        job_queue: str,
+        job_queue: str = "",  # required, too; but Airflow would only say that it is missing
         work_dir: str,
         walltime: str | timedelta,
         job_name: str | None = None,
@@ -152,7 +153,7 @@ class ScnetSubmitJobOperator(BaseOperator):
         self._submission: Submission | None = None
         self._ref: JobRef | None = None
         self._is_killed = self._is_delete_sent = False
-        JobSpecification.check_parsed(self._arguments())
+        self._check_parsed()
 
     @cached_property
     def _hook(self) -> ScnetHook:
@@ -354,9 +355,6 @@ class ScnetSubmitJobOperator(BaseOperator):
         from airflow_provider_scnet.jobs.memory import Notebook
 
         return Notebook(context.get("task_state_store"), self._name(context), logger=self.log)
-
-    def _arguments(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in JobSpecification.__dataclass_fields__}
 
 
 def _may_have_run(context: Context) -> bool:
