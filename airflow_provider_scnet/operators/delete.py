@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_scnet.jobs.options import DeleteOptions, seconds
+from airflow_provider_scnet.jobs.rendering import SpelledFields
 from airflow_provider_scnet.operators.submit import ScnetSubmitJobOperator
 from airflow_provider_scnet.operators.submitters import ask, shared_map_index, task_ids_of
 from airflow_provider_scnet.triggers import events
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_scnet.jobs.sweep import Sought, Sweep
 
 
-class ScnetDeleteJobsOperator(BaseOperator):
+class ScnetDeleteJobsOperator(SpelledFields, BaseOperator):
     """
     Delete SCNet jobs and succeed only when each was seen not to be active any more.
 
@@ -100,6 +101,7 @@ class ScnetDeleteJobsOperator(BaseOperator):
         self.batch_size = batch_size
         self.deferrable = deferrable
         self._hook: ScnetHook | None = None
+        self._keep_fields_plain()
         DeleteOptions(**self._options())
         self.submitted_by = task_ids_of(submitted_by, ScnetSubmitJobOperator, scnet_conn_id)
         if jobs == () and not job_tags and not self.submitted_by:

@@ -8,6 +8,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_scnet.api.reference import is_nothing
 from airflow_provider_scnet.exceptions import ScnetJobSpecificationError
+from airflow_provider_scnet.jobs.rendering import SpelledFields
 from airflow_provider_scnet.jobs.specification import JobSpecification
 from airflow_provider_scnet.wording import shown
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-class SpecifiedJobOperator(BaseOperator):
+class SpecifiedJobOperator(SpelledFields, BaseOperator):
     """A task that has an attribute for each argument of :class:`JobSpecification`."""
 
     @classmethod

@@ -19,7 +19,7 @@ def test_job_is_submitted_and_deleted(region: ScnetEmulator, run_dag: Callable[.
     assert set(run.tasks.values()) == {"success"}
     assert run.returned["submit"] == job.ref
     assert (job.command, job.state) == ("sleep 3600", "CANCELLED")
-    assert re.fullmatch(r"submitted_[\w-]+_[a-z2-7]{12}_g2", job.name)
+    assert re.fullmatch(r"submitted_[\w-]+_[a-z2-7]{12}_g2_t1c0_s[a-z2-7]{8}", job.name)
     assert region.calls["submit"] == 1
     assert region.calls["list"] <= 4  # the task has told its job, so that none is waited for
 
