@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from airflow.providers.common.compat.sdk import BaseOperator
+from typing import Any
 
 from airflow_provider_scnet.api.reference import is_nothing
 from airflow_provider_scnet.exceptions import ScnetJobSpecificationError
@@ -12,12 +10,19 @@ from airflow_provider_scnet.jobs.rendering import SpelledFields
 from airflow_provider_scnet.jobs.specification import JobSpecification
 from airflow_provider_scnet.wording import shown
 
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
 
+class SpecifiedFields(SpelledFields):
+    """
+    Stands before Airflow's class among the bases of an operator that has an attribute for each argument of
+    :class:`JobSpecification`.
 
-class SpecifiedJobOperator(SpelledFields, BaseOperator):
-    """A task that has an attribute for each argument of :class:`JobSpecification`."""
+    It is no operator itself: Airflow would take the defaults of ``BaseOperator`` for those of mapped tasks.
+    """
+
+    task_id: Any
+    queue: Any
+    get_dag: Any
+    get_template_env: Any
 
     @classmethod
     def partial(cls, **kwargs: Any) -> Any:
@@ -27,7 +32,7 @@ class SpecifiedJobOperator(SpelledFields, BaseOperator):
         JobSpecification.check_parsed(known, jinja=lambda: _environment_of(made.kwargs.get("dag")))
         return made
 
-    def render_template(self, content: Any, context: Context, jinja_env: Any = None, seen_oids: Any = None) -> Any:
+    def render_template(self, content: Any, context: Any, jinja_env: Any = None, seen_oids: Any = None) -> Any:
         """Render as Airflow does, but refuse a script, included ones too, of which Jinja would cut a part."""
         from airflow_provider_scnet.jobs.scripts import guarded
 

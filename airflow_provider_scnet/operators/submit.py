@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, cast
 
-from airflow.providers.common.compat.sdk import conf
+from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_scnet.api.reference import check_scheduler_id, is_nothing
 from airflow_provider_scnet.exceptions import ScnetError, ScnetStoppedError, ScnetWaitTimeoutError
 from airflow_provider_scnet.jobs.options import lines, seconds
 from airflow_provider_scnet.jobs.specification import JobSpecification
 from airflow_provider_scnet.operators.instance import life_of, may_have_run
-from airflow_provider_scnet.operators.specified import SpecifiedJobOperator
+from airflow_provider_scnet.operators.specified import SpecifiedFields
 from airflow_provider_scnet.triggers import events
 from airflow_provider_scnet.triggers.deadline import backstop_of, counts_deferred_time, deadline_of
 
@@ -36,7 +36,7 @@ LONGEST_RUN = timedelta(days=30)
 """How far back the history is searched where Airflow does not say when the DAG run began."""
 
 
-class ScnetSubmitJobOperator(SpecifiedJobOperator):
+class ScnetSubmitJobOperator(SpecifiedFields, BaseOperator):
     """
     Submit a job to SCNet, exactly once for each life of the task instance, whatever Airflow or SCNet do: every job
     carries its task in its name. A retry adopts the job of an earlier try if command and resources are the same; a

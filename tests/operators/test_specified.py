@@ -137,3 +137,10 @@ def test_queue_of_all_tasks_of_a_dag() -> None:
 def test_bad_argument_of_a_mapped_task_is_an_error_of_the_dag(bad: dict[str, Any]) -> None:
     with dag(), pytest.raises(ScnetJobSpecificationError, match=next(reversed(bad))):
         ScnetSubmitJobOperator.partial(**{**JOB, **bad})
+
+
+def test_mapped_task_has_the_defaults_of_airflow() -> None:
+    """Not those of what stands between the operator and Airflow's class: a task without lists of inlets fails."""
+    with dag():
+        mapped: Any = ScnetSubmitJobOperator.partial(**JOB).expand(nodes=[1, 2])
+    assert (mapped.unmap({"nodes": 1}).inlets or [], mapped.partial_kwargs["inlets"]) == ([], [])
