@@ -14,6 +14,7 @@ from airflow_provider_scnet.exceptions import ScnetError, ScnetStoppedError, Scn
 from airflow_provider_scnet.jobs.options import lines, seconds
 from airflow_provider_scnet.jobs.specification import JobSpecification
 from airflow_provider_scnet.operators.instance import life_of, may_have_run
+from airflow_provider_scnet.operators.origin import tell as tell_origin
 from airflow_provider_scnet.operators.specified import SpecifiedFields
 from airflow_provider_scnet.triggers import events
 from airflow_provider_scnet.triggers.deadline import backstop_of, counts_deferred_time, deadline_of
@@ -176,6 +177,7 @@ class ScnetSubmitJobOperator(SpecifiedFields, BaseOperator):
         """Submit the job, or find it, and wait for it; see the class."""
         from airflow_provider_scnet.jobs.namespace import namespace
 
+        tell_origin(self, context)
         self._submission = submission = self._prepare(context)
         self.log.info("Namespace of this Airflow's jobs: %s.", namespace())
         if self._is_killed:
