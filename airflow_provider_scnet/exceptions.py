@@ -105,6 +105,10 @@ class ScnetRequestError(ScnetPermanentError):
     """What was asked is wrong: a parameter, an address, a field of the Connection."""
 
 
+class ScnetUnknownTagError(ScnetPermanentError, ScnetJobsNotDeletedError):
+    """No job has had a tag of ``job_tags``, says a history that was read in full: it is misspelt, or of elsewhere."""
+
+
 class ScnetAddressError(ScnetRequestError):
     """What answered is not SCNet's service: unknown path, wrong verb or a redirect."""
 

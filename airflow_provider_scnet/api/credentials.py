@@ -241,7 +241,7 @@ class KeyTokens(TokenSource):
 
     :param platform: how to mint.
     :param cache: where the hooks of this process keep their tokens.
-    :param region: the region's id; may be empty if the account has just one.
+    :param region: the region's id, or its name; may be empty if the account has just one.
     :param connection: the Airflow connection id, for messages.
     :param now: seconds since the epoch.
     :param patience: how to wait.
@@ -312,14 +312,20 @@ class KeyTokens(TokenSource):
         Pick the Connection's region, or the only one.
 
         :param regions: the account's regions, without the platform's own entry.
-        :raises ScnetRequestError: if the region is unknown, or none is named and there are several.
+        :raises ScnetRequestError: if the region is unknown, or several have that name; or none is named and there are
+            several.
         :raises ScnetAccountError: if the account is stopped there.
         """
         where = f"Connection {self._connection!r}, extra `region`"
         listed = ", ".join(map(str, regions)) or "none"
-        named = [region for region in regions if region.region_id == self._region]
+        named = self._named(regions)
         if self._region and not named:
             raise ScnetRequestError(f"{where}={self._region!r}: no such region. The account has: {listed}.")
+        if len({region.region_id for region in named}) > 1:
+            raise ScnetRequestError(
+                f"{where}={self._region!r}: several regions have this name. Give the number of one: "
+                f"{', '.join(map(str, named))}."
+            )
         if not regions:
             raise ScnetAccountError(f"Connection {self._connection!r}: the account may use no region at all.")
         usable = [region for region in named or regions if region.token]
@@ -333,6 +339,11 @@ class KeyTokens(TokenSource):
             choices = ", ".join(map(str, usable))
             raise ScnetRequestError(f"{where}: name one, the account can use several: {choices}.")
         return usable[0]
+
+    def _named(self, regions: Sequence[RegionToken]) -> list[RegionToken]:
+        """A number is a number first, whatever regions are called."""
+        by_id = [region for region in regions if region.region_id == self._region]
+        return by_id or [region for region in regions if self._region and region.name == self._region]
 
 
 def _mask(token: Token) -> None:
