@@ -51,8 +51,11 @@ with DAG(
         work_dir=WORK_DIR,
         walltime=timedelta(hours=2),
         cores_per_node=1,
-        retries=2,  # A retry goes on with the job of the earlier try.
+        retries=2,  # A retry adopts the job of the earlier try.
         retry_delay=timedelta(minutes=1),
+        # To run one case again, clear its `submit` with downstream. Clearing its `wait` clears `submit` of all cases:
+        # then those that still run go on.
+        on_clear="keep",
     ).expand_kwargs(list_cases("{{ params.cases }}"))
 
     wait = ScnetJobSensor.partial(

@@ -23,6 +23,7 @@ os.environ.update(
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
     AIRFLOW__CORE__DAGS_FOLDER=f"{_home.name}/dags",
     AIRFLOW__CORE__UNIT_TEST_MODE="False",
+    AIRFLOW_VAR_SCNET_NAMESPACE="tests",
     NO_PROXY="127.0.0.1,localhost",
 )
 

@@ -19,6 +19,7 @@ from airflow_provider_scnet.exceptions import ScnetError
 from airflow_provider_scnet.jobs.deletion import Deletion
 from airflow_provider_scnet.jobs.evidence import read_states
 from airflow_provider_scnet.jobs.logs import read_log
+from airflow_provider_scnet.jobs.namespace import describe_namespace
 from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.parsing import parse_jobs
 from airflow_provider_scnet.jobs.report import DeletionReport, account_of_left, report_of_nothing
@@ -195,7 +196,8 @@ class ScnetHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """
-        Find out everything a task would: token, region, gateway, scheduler, cluster user.
+        Find out everything a task would: token, region, gateway, scheduler, cluster user; and the namespace of this
+        Airflow's jobs.
 
         :return: whether all was found, and a message for the Connection form that names each or what failed.
         """
@@ -205,7 +207,7 @@ class ScnetHook(BaseHook):
                 found.append(sentence)
         except (ScnetError, AirflowNotFoundException) as error:
             return False, " ".join([*found, str(error)])
-        return True, " ".join(found)
+        return True, " ".join([*found, describe_namespace()])
 
     @cached_property
     def _region(self) -> Region:

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.exceptions import ScnetJobReferenceError
+from airflow_provider_scnet.jobs.lives import Life
 from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.jobs.parsing import parse_jobs
 
@@ -17,7 +18,7 @@ KEY = "scnet_submission"
 @dataclass(frozen=True)
 class Memory:
     """
-    What is remembered of one generation.
+    What is remembered of one life.
 
     :param sent_at: when a submission was about to be sent last, in seconds since the epoch; ``None`` if none was.
     :param ref: what came of it; ``None`` if that is not known.
@@ -29,25 +30,40 @@ class Memory:
     killed: frozenset[JobRef] = frozenset()
 
 
+def read_since(store: Any, tag: JobTag) -> int:
+    """
+    Return the try that is noted to have begun the present life of a task instance; 0 if none is.
+
+    :param store: ``context["task_state_store"]``, or ``None``.
+    :param tag: of the task instance.
+    """
+    noted = _noted(store)
+    named = JobTag.read(str(noted.get("name")))
+    since = noted.get("since")
+    is_ours = named and (named.instance, named.generation) == (tag.instance, tag.generation)
+    return since if is_ours and isinstance(since, int) else 0
+
+
 class Notebook:
     """
-    Read and write it. Another generation's notes are none of ours: Airflow keeps them over a clear, and may hand a
-    mapped task those of another item.
+    Read and write it. Another life's notes are none of ours: Airflow keeps them over a clear, and may hand a mapped
+    task those of another item.
 
     :param store: ``context["task_state_store"]``; ``None`` where there is none, and then nothing is remembered.
-    :param name: the job's, which tells task instance and generation.
+    :param life: of the task instance.
     :param logger: where to tell that what has happened cannot be written down.
     """
 
-    def __init__(self, store: Any, name: str, *, logger: Any) -> None:
+    def __init__(self, store: Any, life: Life, *, logger: Any) -> None:
         self._store = store
-        self._name = name
+        self._life = life
         self._log = logger
 
     def read(self) -> Memory | None:
-        """Return what is remembered of this generation, if anything; whatever the store raises fails the try."""
-        noted = self._store.get(KEY) if self._store is not None else None
-        if not isinstance(noted, dict) or JobTag.read(str(noted.get("name"))) != JobTag.read(self._name):
+        """Return what is remembered of this life, if anything; whatever the store raises fails the try."""
+        noted = _noted(self._store)
+        named = JobTag.read(str(noted.get("name")))
+        if named is None or not self._life.owns(named):
             return None
         sent_at = noted.get("sent_at")
         return Memory(
@@ -95,7 +111,12 @@ class Notebook:
                 "ref": str(memory.ref or ""),
                 "killed": sorted(str(ref) for ref in memory.killed),
             }
-            self._store.set(KEY, {"name": self._name, **noted})
+            self._store.set(KEY, {"name": self._life.tag.name("job"), "since": self._life.since, **noted})
+
+
+def _noted(store: Any) -> dict[str, Any]:
+    noted = store.get(KEY) if store is not None else None
+    return noted if isinstance(noted, dict) else {}
 
 
 def _refs(noted: Any) -> list[JobRef]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.reference import JobRef
-from airflow_provider_scnet.jobs.naming import JobTag
+from airflow_provider_scnet.jobs.duplicates import Followed, Origin
 from airflow_provider_scnet.jobs.outcome import Outcome
 from airflow_provider_scnet.jobs.threads import in_thread
-from airflow_provider_scnet.jobs.waiting import Followed, Trouble, Watch, delete_at_once
+from airflow_provider_scnet.jobs.waiting import Trouble, Watch, delete_at_once
 
 GATHERING_TIME = 0.5
 """Seconds for which deletes are gathered, so that a thousand tasks that are killed at once need few requests."""
@@ -37,11 +37,13 @@ class Glance:
     """
     What one look has told.
 
-    :param outcomes: how those of the jobs ended that have.
+    :param outcomes: how those of the jobs ended that have, by the job that was asked for.
+    :param chosen: the job that is watched instead, by the job that was asked for, where that was submitted twice.
     :param trouble: why it told nothing more, if it failed.
     """
 
-    outcomes: list[Outcome]
+    outcomes: Mapping[JobRef, Outcome]
+    chosen: Mapping[JobRef, JobRef]
     trouble: Exception | None = None
 
 
@@ -140,9 +142,8 @@ class Poller:
                 for request in requests:
                     _settle(request.answer, error)
                 continue
-            outcomes = {outcome.ref: outcome for outcome in self._watch.outcomes} if self._watch else {}
             for request in requests:
-                _settle(request.answer, Glance([outcomes[ref] for ref in request.jobs if ref in outcomes], trouble))
+                _settle(request.answer, _glance(self._watch, request.jobs, trouble))
 
     async def _wait_until_due(self) -> None:
         now = asyncio.get_running_loop().time
@@ -213,11 +214,19 @@ def shared_poller(subject: Subject, make_client: Callable[[], ScnetClient]) -> I
 
 
 def _union(requests: Iterable[_Request]) -> Followed:
-    jobs: dict[JobRef, JobTag | None] = {}
+    jobs: dict[JobRef, Origin | None] = {}
     for request in requests:
-        for ref, tag in request.jobs.items():
-            jobs[ref] = jobs.get(ref) or tag
+        for ref, origin in request.jobs.items():
+            jobs[ref] = jobs.get(ref) or origin
     return jobs
+
+
+def _glance(watch: Watch | None, jobs: Iterable[JobRef], trouble: Exception | None) -> Glance:
+    if watch is None:
+        return Glance({}, {}, trouble)
+    outcomes = {ref: outcome for ref in jobs if (outcome := watch.outcome_of(ref))}
+    chosen = {ref: watch.current(ref) for ref in jobs if watch.current(ref) != ref}
+    return Glance(outcomes, chosen, trouble)
 
 
 def _settle(answer: asyncio.Future[Glance], told: Glance | Exception) -> None:

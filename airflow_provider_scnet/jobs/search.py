@@ -58,11 +58,6 @@ class TaggedJob:
         return self.is_on_its_way_out or self.phase is Phase.CLAIMED
 
     @property
-    def is_running(self) -> bool:
-        """Whether it runs, in part at least, and does not only wait."""
-        return any("RUNNING" in record.word or record.status == "statR" for record in self.records)
-
-    @property
     def is_on_its_way_out(self) -> bool:
         """Whether it is just ending."""
         going_on = [record.state for record in self.records if record.state.phase in GOES_ON]
@@ -85,10 +80,9 @@ class TaggedJob:
         return is_array(self.ref, self.records) and not self.is_listed
 
     @property
-    def age(self) -> tuple[datetime, int]:
-        """By which the oldest of several is found."""
-        submitted = [record.submitted_at for record in self.records if record.submitted_at]
-        return min(submitted, default=datetime.max.replace(tzinfo=UTC)), int(self.ref.job_id)
+    def number(self) -> int:
+        """By which the oldest of several is found: a requeue moves the time of the submission, but not the number."""
+        return int(self.ref.job_id)
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from airflow_provider_scnet.exceptions import (
 )
 from airflow_provider_scnet.jobs.deletion import Deletion
 from airflow_provider_scnet.jobs.evidence import read_detail
+from airflow_provider_scnet.jobs.lives import Life
 from airflow_provider_scnet.jobs.memory import Memory, Notebook
-from airflow_provider_scnet.jobs.naming import JobTag
+from airflow_provider_scnet.jobs.naming import JOB_NAME
 from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.outcome import Ending
 from airflow_provider_scnet.jobs.search import GOES_ON, Findings, Search, TaggedJob
@@ -42,19 +43,21 @@ class Target:
     Where a job is submitted to, and as what.
 
     :param user: the cluster user it will belong to.
-    :param tag: stands for the task instance and its generation.
+    :param life: of the task instance that submits.
     :param members: the ``GAP_...`` members; the name in them carries the tag.
+    :param keeps: whether a job of an earlier life that still runs is gone on with, if command and resources are equal.
     """
 
     scheduler_id: str
     user: str
-    tag: JobTag
+    life: Life
     members: Mapping[str, str]
+    keeps: bool = False
 
     @property
     def name(self) -> str:
         """The job's name."""
-        return self.members["GAP_JOB_NAME"]
+        return self.members[JOB_NAME]
 
 
 class Submission:
@@ -87,6 +90,7 @@ class Submission:
         self._log = logger
         self._is_stopped = False
         self._memory = Memory(sent_at=0.0 if is_retry else None)  # long ago, at an unknown time
+        self._met: set[JobRef] = set()
 
     def stop(self) -> None:
         """
@@ -95,9 +99,24 @@ class Submission:
         """
         self._is_stopped = True
 
+    @property
+    def name(self) -> str:
+        """The name of a job that is submitted now."""
+        return self._target.name
+
+    @property
+    def life(self) -> Life:
+        """Of the task instance that submits."""
+        return self._target.life
+
+    @property
+    def dismissed(self) -> frozenset[JobRef]:
+        """Jobs of this task instance that were found, and are not gone on with; lists that lag may show them again."""
+        return frozenset(self._met | self._memory.killed)
+
     def run(self) -> JobRef:
         """
-        Return the one job of this task instance and generation: the one that is found, or a new one.
+        Return the one job of this task instance and life: the one that is found, or a new one.
 
         :raises ScnetTransientError: if it is not known whether a job was submitted; the next try looks first.
         :raises ScnetJobsNotDeletedError: if a job of another generation does not end; then nothing is submitted.
@@ -109,21 +128,28 @@ class Submission:
         found = self._search()
         return self._adopt(found) if found else self._submit()
 
+    def note_killed(self, ref: JobRef) -> None:
+        """
+        Take down that a delete of the job was sent: no later try goes on with it.
+
+        :param ref: the job.
+        """
+        self._notebook.note_killed(ref)
+
     def find(self) -> JobRef | None:
         """Return the job as far as it is known: what is remembered, else what is listed. Nothing is submitted."""
-        known = self._notebook.read()
-        if known and known.ref:
+        self._memory = known = self._notebook.read() or self._memory
+        if known.ref:
             return known.ref
         job = self._result_of(self._look(with_past=False).jobs)
         return job.ref if job else None
 
     def _nothing_was_sent(self) -> bool:
         known = self._notebook.read()
-        if known is None and not self._is_retry:
-            known = Memory(sent_at=None)
-            self._notebook.note_before(known)
+        if known is None:
+            self._notebook.note_before(self._memory)  # since when this life is, too
         self._memory = known or self._memory
-        return known is not None and known.sent_at is None
+        return self._memory.sent_at is None
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -152,9 +178,9 @@ class Submission:
             is_seen = was_blank or not is_blank
             is_absent = is_proven and is_seen and (is_late or not self._is_one_just_ending(found.jobs))
             if is_told or is_absent:
-                self._end([job for job in found.jobs if job is not result and job.may_go_on(self._now())])
+                self._end([job for job in found.jobs if job is not result])
                 return result
-            self._end([job for job in found.jobs if job.tag != self._target.tag and job.may_go_on(self._now())])
+            self._end([job for job in found.jobs if job is not result and not self.life.owns(job.tag)])
             if is_late:
                 raise self._not_told(found, elapsed)
             self._patience.sleep(LOOK_EVERY)
@@ -168,7 +194,7 @@ class Submission:
     def _look(self, *, with_past: bool) -> Findings:
         """The history is read where the live list does not show the job, and not with each look. No read is a must."""
         target = self._target
-        search = Search(self._client, target.scheduler_id, target.user, {target.tag.task})
+        search = Search(self._client, target.scheduler_id, target.user, set(self.life.tasks))
         try:
             found = self._of_this_instance(search.listed())
         except ScnetPermanentError:
@@ -184,13 +210,14 @@ class Submission:
         return found
 
     def _of_this_instance(self, found: Findings) -> Findings:
-        jobs = [self._with_word(job) for job in found.jobs if job.tag.is_of_same_instance(self._target.tag)]
+        jobs = [self._with_word(job) for job in found.jobs if self.life.is_of_same_instance(job.tag)]
+        self._met.update(job.ref for job in jobs)
         return replace(found, jobs=jobs)
 
     def _with_word(self, job: TaggedJob) -> TaggedJob:
         """A live code may say nothing about success; the job's own detail may have the scheduler's word."""
         is_told = job.phase not in (Phase.CLAIMED, Phase.DOUBTFUL)
-        if is_told or job.tag != self._target.tag or len(job.records) > 1:
+        if is_told or not self.life.owns(job.tag) or len(job.records) > 1:
             return job
         try:
             detail = read_detail(self._client, job.ref, job.records[0].scheduler_name)
@@ -202,11 +229,23 @@ class Submission:
         return replace(job, records=(detail.record,))
 
     def _result_of(self, jobs: list[TaggedJob]) -> TaggedJob | None:
-        """The job that counts: one that goes on, rather running than waiting, rather old; or one that ended well."""
-        ours = [job for job in jobs if job.tag == self._target.tag and not self._was_killed(job)]
-        going_on = [job for job in ours if job.phase in GOES_ON and not job.is_on_its_way_out]
-        done = [job for job in ours if job.ending is Ending.COMPLETED]
-        return min(going_on or done, key=lambda job: (not job.is_running, job.age), default=None)
+        """
+        The job that counts: the oldest that goes on, for so everybody chooses who looks; or one that ended well, of the
+        last try that has submitted any.
+        """
+        alive = [job for job in jobs if not self._was_killed(job)]
+        going_on = [job for job in alive if job.phase in GOES_ON and not job.is_on_its_way_out]
+        ours = [job for job in going_on if self.life.owns(job.tag) or self._keeps(job)]
+        done = [job for job in alive if job.ending is Ending.COMPLETED and self._is_result(job)]
+        if ours:
+            return min(ours, key=lambda job: job.number)
+        return min(done, key=lambda job: (-job.tag.try_number, job.number), default=None)
+
+    def _is_result(self, job: TaggedJob) -> bool:
+        return self.life.owns(job.tag) or (job.ref == self._memory.ref and self._keeps(job))
+
+    def _keeps(self, job: TaggedJob) -> bool:
+        return self._target.keeps and self.life.may_keep(job.tag)
 
     def _was_killed(self, job: TaggedJob) -> bool:
         return job.ref in self._memory.killed
@@ -216,7 +255,7 @@ class Submission:
         return any(job.ref == self._memory.ref and job.ending and not job.may_be_listed_late for job in jobs)
 
     def _is_one_just_ending(self, jobs: list[TaggedJob]) -> bool:
-        return any(job.tag == self._target.tag and job.is_just_ending and not self._was_killed(job) for job in jobs)
+        return any(self.life.owns(job.tag) and job.is_just_ending and not self._was_killed(job) for job in jobs)
 
     def _not_told(self, found: Findings, elapsed: float) -> ScnetError:
         return found.trouble or ScnetTransientError(
@@ -226,21 +265,30 @@ class Submission:
         )
 
     def _adopt(self, job: TaggedJob) -> JobRef:
-        self._log.info("Job %s (%s) is this task's: going on with it.", job.ref, job.records[0].state)
+        self._met.discard(job.ref)
+        self._log.info("Reconnected to job %s (%s).", job.ref, job.records[0].state)
         self._notebook.note_after(replace(self._memory, sent_at=self._patience.wall_clock(), ref=job.ref))
         return job.ref
 
     def _end(self, jobs: list[TaggedJob]) -> None:
-        if not jobs:
+        """Those of them that may go on."""
+        doomed = {job.ref: self._why_not(job) for job in jobs if job.may_go_on(self._now())}
+        if not doomed:
             return
-        why = "earlier" if any(job.tag != self._target.tag for job in jobs) else "not to go on with"
         self._log.warning(
-            "Deleting %s of this task instance (%s): %s.",
-            counted(len(jobs), "other job"),
-            why,
-            ", ".join(map(str, (job.ref for job in jobs))),
+            "Deleting %s of this task instance: %s.",
+            counted(len(doomed), "other job"),
+            ", ".join(f"{ref} ({why})" for ref, why in doomed.items()),
         )
-        Deletion(self._client, [job.ref for job in jobs], DeleteOptions(), logger=self._log).run()
+        Deletion(self._client, list(doomed), DeleteOptions(), logger=self._log).run()
+
+    def _why_not(self, job: TaggedJob) -> str:
+        if self.life.owns(job.tag):
+            return "duplicate"
+        is_changed = self.life.translated(job.tag).generation == self.life.tag.generation
+        if is_changed and not self.life.may_keep(job.tag):
+            return "its command or resources differ"
+        return "submitted before the task was cleared"
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._patience.wall_clock(), UTC)
@@ -262,6 +310,7 @@ class Submission:
             self._notebook.note_after(before)  # what was sent before and may still show up is not forgotten
             raise
         ref = JobRef(target.scheduler_id, target.user, job_id)
+        self._met.discard(ref)
         self._log.info("Submitted job %s as %s.", ref, quote(target.name))
         self._notebook.note_after(replace(sent, ref=ref))
         return ref

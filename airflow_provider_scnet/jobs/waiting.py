@@ -18,6 +18,7 @@ from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import Phase
 from airflow_provider_scnet.exceptions import ScnetError, ScnetPermanentError, ScnetTransientError
 from airflow_provider_scnet.jobs.deletion import Deletion
+from airflow_provider_scnet.jobs.duplicates import Followed, Origin, choose, surplus
 from airflow_provider_scnet.jobs.evidence import (
     FEW,
     HISTORY_WINDOW,
@@ -30,7 +31,6 @@ from airflow_provider_scnet.jobs.evidence import (
     read_list,
     read_pages_of_history,
 )
-from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.outcome import Outcome, ending_of, may_be_started_again
 from airflow_provider_scnet.jobs.search import GOES_ON, TaggedJob, is_array, jobs_of
@@ -52,8 +52,6 @@ LONGEST_DELETE = 20.0
 LONGEST_PAUSE = 300.0
 """Seconds between two looks that fail, unless looks are further apart anyway."""
 _MEMBER = re.compile(r"\d+_\d+")
-Followed = Mapping[JobRef, JobTag | None]
-"""Jobs, and the task instance that each was submitted by, if its twins are to be ended."""
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +60,9 @@ class Watch:
     """
     Watch jobs until all have ended. What was seen to have ended is not looked for again.
 
-    A job whose task instance is known may have a twin: a second one that was submitted with it, or by an earlier
-    generation, and is listed late. It is deleted when it shows up, and the wait is not over before it has ended.
+    A job whose task instance is known may have duplicates: others that were submitted with it, or by an earlier
+    generation, and are listed late. One of them counts, see :mod:`airflow_provider_scnet.jobs.duplicates`, and is
+    watched from then on; the others are deleted, and the wait is not over before they have ended.
 
     :param client: how to talk to the region's gateways.
     :param jobs: the jobs, each once.
@@ -72,10 +71,11 @@ class Watch:
 
     def __init__(self, client: ScnetClient, jobs: Followed | Iterable[JobRef], *, logger: Any = log) -> None:
         self.client = client
-        self._refs: dict[JobRef, JobTag | None] = {}
+        self._origins: dict[JobRef, Origin | None] = {}
+        self._chosen: dict[JobRef, JobRef] = {}  # instead of a job that is asked for
         self._log = logger
         self._outcomes: dict[JobRef, Outcome] = {}
-        self._twins: set[JobRef] = set()
+        self._doomed: set[JobRef] = set()
         self._members: dict[JobRef, dict[str, JobRecord]] = {}  # of arrays, as they were last listed
         self._blank_since: dict[tuple[str, str], float] = {}  # lists, by scheduler and user, that show no job at all
         self.is_unsure = False
@@ -88,19 +88,36 @@ class Watch:
 
         :param jobs: what is known of those that were watched before stays known.
         """
-        self._refs = dict(jobs)
-        self._outcomes = {ref: outcome for ref, outcome in self._outcomes.items() if ref in jobs}
-        self._members = {ref: members for ref, members in self._members.items() if ref in jobs}
+        self._origins = dict(jobs)
+        watched = set(map(self.current, jobs))
+        self._outcomes = {ref: outcome for ref, outcome in self._outcomes.items() if ref in watched}
+        self._members = {ref: members for ref, members in self._members.items() if ref in watched}
+
+    def current(self, ref: JobRef) -> JobRef:
+        """
+        Return the job that is watched for one that is asked for: another one, if that was submitted twice.
+
+        :param ref: the job that is asked for.
+        """
+        return self._chosen.get(ref, ref)
+
+    def outcome_of(self, ref: JobRef) -> Outcome | None:
+        """
+        Return how the job ended that is watched for one that is asked for; ``None`` if it is not known to have.
+
+        :param ref: the job that is asked for.
+        """
+        return self._outcomes.get(self.current(ref))
 
     @property
     def outcomes(self) -> list[Outcome]:
         """How those ended that have, in the order the jobs were given."""
-        return [self._outcomes[ref] for ref in self._refs if ref in self._outcomes]
+        return [outcome for ref in self._origins if (outcome := self.outcome_of(ref))]
 
     @property
     def open(self) -> list[JobRef]:
-        """The jobs that are not known to have ended."""
-        return [ref for ref in self._refs if ref not in self._outcomes]
+        """The jobs that are watched and not known to have ended."""
+        return list(dict.fromkeys(self.current(ref) for ref in self._origins if self.outcome_of(ref) is None))
 
     def look(self) -> None:
         """
@@ -123,14 +140,14 @@ class Watch:
         """Jobs of one user in one scheduler."""
         evidence = read_list(self.client, refs[0].scheduler_id, user=refs[0].user)
         is_sure = evidence.read.is_complete and self._is_no_outage(refs[0], evidence)
+        refs, delayed = self._end_duplicates(refs, evidence)
         live = {ref: evidence.sightings.records_of(ref) for ref in refs}
-        twins = self._end_twins(live, evidence.sightings.records)
         self._ask_for_words(live)
         past = self._read_history({ref: records for ref, records in live.items() if not _tells(ref, records)})
         for ref, records in live.items():
             told = past.get(ref, [])
             lost = self._lost_members(ref, [*records, *(told or ())])
-            if ref in twins or told is None:
+            if ref in delayed or told is None:
                 continue
             known = [*latest(records, told), *lost]
             if not is_sure and _may_go_on_unseen(ref, known):
@@ -138,38 +155,44 @@ class Watch:
             elif records or not self._may_be_listed_late(ref, known):
                 self._judge(ref, known)
 
-    def _end_twins(self, live: Mapping[JobRef, Sequence[JobRecord]], listed: Sequence[JobRecord]) -> set[JobRef]:
+    def _end_duplicates(self, refs: Sequence[JobRef], evidence: Evidence) -> tuple[Sequence[JobRef], set[JobRef]]:
         """
-        Send a delete of what goes on beside the jobs, with each look until it has ended; return the jobs that have
-        such twins.
+        Choose among jobs that were submitted more than once, and send a delete of the others, with each look until they
+        have ended. Return the jobs to watch, and those of them whose wait is not over before that.
         """
-        ours = {tag.instance: ref for ref in live if (tag := self._refs[ref])}
-        if not ours:
-            return set()
-        one = next(iter(live))
-        twins: dict[JobRef, JobRef] = {}
-        for job in jobs_of({task for task, *_ in ours}, listed, one.scheduler_id, one.user):
-            ref = ours.get(job.tag.instance)
-            if ref and job.phase in GOES_ON and (job.ref in self._twins or self._is_twin(job, ref, live[ref])):
-                twins[job.ref] = ref
-                if not job.is_on_its_way_out:
-                    self._twins.add(job.ref)
-        if doomed := [ref for ref in twins if ref in self._twins]:
-            self._log.warning("Deleting what was submitted a second time: %s.", ", ".join(sorted(doomed)))
-            delete_at_once(self.client, doomed, logger=self._log)
-        return set(twins.values())
+        waits = [ref for ref in self._origins if self.current(ref) in refs]
+        origins = {ref: origin for ref in waits if (origin := self._origins[ref])}
+        if not origins:
+            return refs, set()
+        tasks = {origin.tag.task for origin in origins.values()}
+        tagged = jobs_of(tasks, evidence.sightings.records, refs[0].scheduler_id, refs[0].user)
+        others: dict[JobRef, list[TaggedJob]] = {}
+        for ref, origin in origins.items():
+            jobs = [job for job in tagged if job.tag.instance == origin.tag.instance and job.phase in GOES_ON]
+            self._choose(ref, origin, jobs)
+            others[self.current(ref)] = self._others(origin, self.current(ref), jobs)
+        self._delete_duplicates(job for jobs in others.values() for job in jobs)
+        return list(dict.fromkeys(map(self.current, waits))), {ref for ref, jobs in others.items() if jobs}
 
-    def _is_twin(self, other: TaggedJob, ref: JobRef, ours: Sequence[JobRecord]) -> bool:
-        """
-        While our job goes on, every other one is. When it has ended, a younger one may be the next try's, and one of a
-        later generation surely is no twin: then it is this wait that has outlived its time.
-        """
-        tag = self._refs[ref]
-        if tag is None or other.ref in self._refs or other.tag.generation > tag.generation:
-            return False
-        goes_on = any(record.state.phase in GOES_ON for record in ours)
-        is_older = int(other.ref.job_id) < int(ref.job_id.partition("_")[0])
-        return goes_on or is_older or other.tag.generation < tag.generation
+    def _choose(self, asked: JobRef, origin: Origin, jobs: Sequence[TaggedJob]) -> None:
+        before = self.current(asked)
+        chosen = choose(origin, before, [job for job in jobs if job.ref not in self._doomed])
+        if chosen != before:
+            self._log.warning("Job %s is a duplicate of job %s, which is older: waiting for that one.", before, chosen)
+            self._chosen[asked] = chosen
+
+    def _others(self, origin: Origin, chosen: JobRef, jobs: Sequence[TaggedJob]) -> list[TaggedJob]:
+        """What was to be deleted once is waited for until it has ended."""
+        known = {job.ref for job in surplus(origin, chosen, jobs)} | self._doomed
+        return [job for job in jobs if job.ref in known and job.ref != chosen]
+
+    def _delete_duplicates(self, jobs: Iterable[TaggedJob]) -> None:
+        listed = list(jobs)
+        # What just ends by itself needs none.
+        self._doomed |= {job.ref for job in listed if not job.is_on_its_way_out}
+        if doomed := sorted({job.ref for job in listed if job.ref in self._doomed}):
+            self._log.warning("Deleting duplicate submission(s): %s.", ", ".join(doomed))
+            delete_at_once(self.client, doomed, logger=self._log)
 
     def _is_no_outage(self, ref: JobRef, evidence: Evidence) -> bool:
         """A list that shows any job is none; one that shows none has to stay so."""

@@ -149,14 +149,17 @@ class ScnetDeleteJobsOperator(BaseOperator):
 
     def _seek(self, hook: ScnetHook, refs: list[JobRef], context: Context) -> tuple[list[JobRef], Sought]:
         """What tasks have told of their jobs, and how to find those that they have not told of."""
-        from airflow_provider_scnet.jobs.naming import task_tag
+        from airflow_provider_scnet.jobs.namespace import namespace
+        from airflow_provider_scnet.jobs.naming import TaskTags
         from airflow_provider_scnet.jobs.sweep import Sought
 
         ti = context["ti"]
         map_index = shared_map_index(self, self.submitted_by, ti.map_index)
         told = ask(context, self.submitted_by, map_index, logger=self.log)
         refs = list(dict.fromkeys([*refs, *hook.parse_jobs(told.refs)]))
-        tasks = [task_tag(ti.dag_id, ti.run_id, task_id) for task_id in self.submitted_by]
+        run: dict[str, Any] = {"dag_id": ti.dag_id, "run_id": ti.run_id}
+        run["began"] = getattr(context.get("dag_run"), "start_date", None)
+        tasks = [tag for task_id in self.submitted_by for tag in TaskTags.of(namespace(), task_id=task_id, **run)]
         return refs, Sought(tasks, hook.submitting_user, all_told=told.is_all, map_index=map_index)
 
     def _engine(self, hook: ScnetHook, refs: list[JobRef], sought: Sought | None) -> Deletion | Sweep:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
@@ -13,6 +13,7 @@ from airflow_provider_scnet.api.reference import check_scheduler_id, is_nothing
 from airflow_provider_scnet.exceptions import ScnetError, ScnetStoppedError, ScnetWaitTimeoutError
 from airflow_provider_scnet.jobs.options import lines, seconds
 from airflow_provider_scnet.jobs.specification import JobSpecification
+from airflow_provider_scnet.operators.instance import life_of, may_have_run
 from airflow_provider_scnet.triggers import events
 from airflow_provider_scnet.triggers.deadline import backstop_of, counts_deferred_time, deadline_of
 
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_scnet.api.reference import JobRef
     from airflow_provider_scnet.hooks.scnet import ScnetHook
-    from airflow_provider_scnet.jobs.memory import Notebook
-    from airflow_provider_scnet.jobs.naming import JobTag
     from airflow_provider_scnet.jobs.outcome import Outcome
     from airflow_provider_scnet.jobs.submission import Submission
+    from airflow_provider_scnet.jobs.waiting import Watch
 
+ON_CLEAR = ("new", "keep")
 LAST_LOOK = 1.0
 """Seconds for a look when time is up: the trigger's last one may have failed."""
 LONGEST_RUN = timedelta(days=30)
@@ -34,9 +35,9 @@ LONGEST_RUN = timedelta(days=30)
 
 class ScnetSubmitJobOperator(BaseOperator):
     """
-    Submit a job to SCNet, exactly once for each generation of the task instance, whatever Airflow or SCNet do: every
-    job carries its task in its name. A retry finds the job of an earlier try and goes on with it; a clear deletes the
-    job of the earlier generation first.
+    Submit a job to SCNet, exactly once for each life of the task instance, whatever Airflow or SCNet do: every job
+    carries its task in its name. A retry adopts the job of an earlier try if command and resources are the same; a
+    clear begins a new life, and deletes the job of the earlier one first.
 
     Returns the reference as text, ``"1638523853,test:197:"``, which ``ScnetDeleteJobsOperator`` takes, and pushes it to
     XCom under ``job``, too, before it waits. With ``wait``, ``job_record`` tells there what the job has cost, see
@@ -73,6 +74,8 @@ class ScnetSubmitJobOperator(BaseOperator):
     :param log_lines: lines of stderr and stdout of a job that ended badly that are shown in the task's log, 0 for none;
         default: 50. Given explicitly, the end of stdout is shown of a job that ended well, too.
     :param cancel_on_kill: whether the job is deleted when the task is killed, marked or cleared, or its time is up.
+    :param on_clear: what becomes of a job that still runs when the task was cleared: ``"new"`` deletes it and submits
+        again, ``"keep"`` goes on with it if command and resources are the same.
     :raises ScnetJobSpecificationError: at DAG parsing where that can tell, else before any request, naming the argument
         that cannot be.
     :raises ScnetSubmitRejectedError: if the scheduler rejects the job; no retry.
@@ -120,6 +123,7 @@ class ScnetSubmitJobOperator(BaseOperator):
         timeout: float | timedelta | None = None,
         log_lines: int | None = None,
         cancel_on_kill: bool = True,
+        on_clear: Literal["new", "keep"] = "new",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -149,7 +153,11 @@ class ScnetSubmitJobOperator(BaseOperator):
         self.timeout = None if timeout is None else seconds("timeout", timeout)
         self.log_lines = None if log_lines is None else lines("log_lines", log_lines)
         self.cancel_on_kill = cancel_on_kill
+        self.on_clear = on_clear
+        if on_clear not in ON_CLEAR:
+            raise ValueError(f"on_clear={on_clear!r}: must be one of {', '.join(map(repr, ON_CLEAR))}.")
         self._submission: Submission | None = None
+        self._watch: Watch | None = None
         self._ref: JobRef | None = None
         self._is_killed = self._is_delete_sent = False
         JobSpecification.check_parsed(self._arguments())
@@ -162,13 +170,16 @@ class ScnetSubmitJobOperator(BaseOperator):
 
     def execute(self, context: Context) -> str:
         """Submit the job, or find it, and wait for it; see the class."""
+        from airflow_provider_scnet.jobs.namespace import namespace
+
         self._submission = submission = self._prepare(context)
+        self.log.info("Namespace of this Airflow's jobs: %s.", namespace())
         if self._is_killed:
             submission.stop()
         self._ref = submission.run()
         if self._is_killed:
             self._delete_at_once(self._ref)
-            raise self._stopped(context, self._ref)
+            raise self._stopped(context)
         context["ti"].xcom_push(key="job", value=str(self._ref))
         if not self.wait:
             return str(self._ref)
@@ -185,9 +196,10 @@ class ScnetSubmitJobOperator(BaseOperator):
         if events.is_of_earlier_try(event, context["ti"].try_number):
             return self.execute(context)
         status = events.read(event, events.Status.ENDED, events.Status.TIMEOUT)
-        (self._ref,) = self._hook.parse_jobs(event["jobs"])
+        (watched,) = self._hook.parse_jobs(event["jobs"])
+        (self._ref,) = self._hook.parse_jobs(event.get("asked") or event["jobs"])
         if status is events.Status.TIMEOUT:
-            return self._wait(context, self._ref, timeout=LAST_LOOK)
+            return self._wait(context, watched, timeout=LAST_LOOK)
         (outcome,) = events.outcomes_of(event)
         return self._conclude(context, outcome)
 
@@ -203,7 +215,7 @@ class ScnetSubmitJobOperator(BaseOperator):
         self._is_killed = True
         if self._submission:
             self._submission.stop()
-        ref = self._ref or self._find_resumed()
+        ref = self._watched or self._find_resumed()
         if ref:
             self._delete_at_once(ref)
             self._hook.stop()
@@ -211,31 +223,36 @@ class ScnetSubmitJobOperator(BaseOperator):
     # --- waiting -----------------------------------------------------------------------------------------------------
 
     def _wait(self, context: Context, ref: JobRef, *, timeout: float | None) -> str:
+        from airflow_provider_scnet.jobs.duplicates import Origin
         from airflow_provider_scnet.jobs.waiting import Watch, wait_for
 
-        watch = Watch(self._hook.client, {ref: self._tag(context)}, logger=self.log)
+        self._submission = submission = self._submission or self._prepare(context)
+        origin = Origin(submission.life.tag, submission.dismissed)
+        self._ref, self._watch = ref, Watch(self._hook.client, {ref: origin}, logger=self.log)
         try:
-            outcomes = wait_for(watch, poll_interval=self.poll_interval, timeout=timeout, logger=self.log)
+            outcomes = wait_for(self._watch, poll_interval=self.poll_interval, timeout=timeout, logger=self.log)
         except ScnetStoppedError:
-            raise self._stopped(context, ref) from None
+            raise self._stopped(context) from None
         except BaseException as error:
             if self._is_killed or not isinstance(error, Exception):  # Airflow's time-out, before it calls `on_kill`
-                self._note_killed(context, ref)
+                self._note_killed(context)
             raise
         if not outcomes:
-            raise self._given_up(context, ref)
+            raise self._given_up(context)
         return self._conclude(context, outcomes[0])
 
     def _defer(self, context: Context, ref: JobRef) -> NoReturn:
         from airflow_provider_scnet.triggers.scnet import ScnetJobTrigger
 
         deadline = deadline_of(self, context["ti"], self.timeout)
+        submission = self._submission or self._prepare(context)
         trigger = ScnetJobTrigger(
             scnet_conn_id=self.scnet_conn_id,
             jobs=[str(ref)],
             poll_interval=self.poll_interval,
             deadline=deadline,
-            job_name=self._name(context),
+            job_name=submission.name,
+            dismissed=sorted(map(str, submission.dismissed)),
             cancel_on_kill=self.cancel_on_kill,
             try_number=context["ti"].try_number,
         )
@@ -245,6 +262,9 @@ class ScnetSubmitJobOperator(BaseOperator):
         from airflow_provider_scnet.jobs.logs import show_logs
         from airflow_provider_scnet.jobs.outcome import error_of
 
+        if outcome.ref != self._ref:  # it was submitted twice, and the older one counts
+            context["ti"].xcom_push(key="job", value=str(outcome.ref))
+        self._ref, self._watch = outcome.ref, None
         context["ti"].xcom_push(key="job_record", value=outcome.as_record())
         self.log.info("Job %s.", outcome)
         if not outcome.is_good:
@@ -254,7 +274,13 @@ class ScnetSubmitJobOperator(BaseOperator):
             show_logs(self._hook.client, outcome.log_ref, self.log_lines, streams=("stdout",), logger=self.log)
         return str(outcome.ref)
 
-    def _given_up(self, context: Context, ref: JobRef) -> ScnetError:
+    @property
+    def _watched(self) -> JobRef | None:
+        """The job that is waited for: another one than was submitted, if that was done twice."""
+        return self._watch.current(self._ref) if self._watch and self._ref else self._ref
+
+    def _given_up(self, context: Context) -> ScnetError:
+        ref = cast("JobRef", self._watched)
         what = f"Job {ref} has not ended in time"
         if not self.cancel_on_kill:
             return ScnetWaitTimeoutError(f"{what}. It goes on (cancel_on_kill=False).")
@@ -266,17 +292,18 @@ class ScnetSubmitJobOperator(BaseOperator):
 
     def _delete_verified(self, context: Context, ref: JobRef) -> None:
         self._hook.delete_jobs([ref])
-        self._note_killed(context, ref)
+        self._ref, self._watch = ref, None
+        self._note_killed(context)
 
     # --- killed ------------------------------------------------------------------------------------------------------
 
-    def _stopped(self, context: Context, ref: JobRef) -> ScnetStoppedError:
-        self._note_killed(context, ref)
-        return ScnetStoppedError(f"The task was told to stop while it submitted, or waited for, job {ref}.")
+    def _stopped(self, context: Context) -> ScnetStoppedError:
+        self._note_killed(context)
+        return ScnetStoppedError(f"The task was told to stop while it submitted, or waited for, job {self._watched}.")
 
-    def _note_killed(self, context: Context, ref: JobRef) -> None:
-        if self.cancel_on_kill:
-            self._notebook(context).note_killed(ref)
+    def _note_killed(self, context: Context) -> None:
+        if self.cancel_on_kill and self._watched:
+            (self._submission or self._prepare(context)).note_killed(self._watched)
 
     def _delete_at_once(self, ref: JobRef) -> None:
         """In a signal handler, an error would strike whatever was interrupted."""
@@ -317,48 +344,27 @@ class ScnetSubmitJobOperator(BaseOperator):
     # --- this task instance ------------------------------------------------------------------------------------------
 
     def _prepare(self, context: Context) -> Submission:
+        from airflow_provider_scnet.jobs.memory import Notebook
+        from airflow_provider_scnet.jobs.naming import JOB_NAME, specification_tag
         from airflow_provider_scnet.jobs.submission import Submission, Target
 
-        hook, tag = self._hook, self._tag(context)
-        members = JobSpecification(**self._arguments()).as_members(self._name(context))
+        hook = self._hook
+        members = JobSpecification(**self._arguments()).as_members("")
+        life = life_of(context, retries=self.retries or 0, specification=specification_tag(members))
+        name = life.tag.name(self.task_id if is_nothing(self.job_name) else str(self.job_name))
         scheduler_id = hook.scheduler_id if is_nothing(self.scheduler_id) else check_scheduler_id(self.scheduler_id)
+        target = Target(
+            scheduler_id, hook.submitting_user, life, {**members, JOB_NAME: name}, keeps=self.on_clear == "keep"
+        )
         began = getattr(context.get("dag_run"), "start_date", None)
         return Submission(
             hook.client,
-            Target(scheduler_id, hook.submitting_user, tag, members),
-            self._notebook(context),
-            is_retry=_may_have_run(context),
+            target,
+            Notebook(context.get("task_state_store"), life, logger=self.log),
+            is_retry=may_have_run(context),
             since=began or datetime.now(UTC) - LONGEST_RUN,
             logger=self.log,
         )
 
-    def _tag(self, context: Context) -> JobTag:
-        from airflow_provider_scnet.jobs.naming import JobTag
-
-        ti: Any = context["ti"]
-        loop: Any = context.get("loop")  # Airflow 3.4
-        return JobTag.of(
-            dag_id=ti.dag_id,
-            run_id=ti.run_id,
-            task_id=ti.task_id,
-            map_index=-1 if ti.map_index is None else ti.map_index,
-            generation=ti.max_tries,
-            # A clear may make another region of later passes, which then begin with the generation of the first ones.
-            iteration=f"{ti.region_id} {loop.index}" if loop else None,
-        )
-
-    def _name(self, context: Context) -> str:
-        return self._tag(context).name(self.task_id if is_nothing(self.job_name) else str(self.job_name))
-
-    def _notebook(self, context: Context) -> Notebook:
-        from airflow_provider_scnet.jobs.memory import Notebook
-
-        return Notebook(context.get("task_state_store"), self._name(context), logger=self.log)
-
     def _arguments(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in JobSpecification.__dataclass_fields__}
-
-
-def _may_have_run(context: Context) -> bool:
-    """Whether this task instance may have sent something already: a reschedule (Airflow 3.4) counts as no try."""
-    return context["ti"].try_number > 1 or (context.get("task_reschedule_count") or 0) > 0

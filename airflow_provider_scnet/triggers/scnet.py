@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_scnet.api.reference import JobRef
     from airflow_provider_scnet.hooks.scnet import ScnetHook
     from airflow_provider_scnet.jobs.deletion import Deletion
-    from airflow_provider_scnet.jobs.naming import JobTag
+    from airflow_provider_scnet.jobs.duplicates import Origin
     from airflow_provider_scnet.jobs.outcome import Outcome
     from airflow_provider_scnet.jobs.poller import Poller
     from airflow_provider_scnet.jobs.sweep import Sweep
@@ -44,8 +44,9 @@ class ScnetJobTrigger(BaseTrigger):
     :param poll_interval: seconds between two looks.
     :param deadline: in seconds since the epoch; ``None`` for none.
     :param fail_fast: whether the wait is over as soon as one job has ended badly.
-    :param job_name: of the one job, if it was submitted by the task that waits: a twin that carries the same task in
-        its name is deleted when it shows up.
+    :param job_name: of the one job, if it was submitted by the task that waits: of duplicates, which carry the same
+        task in their names, only the oldest is gone on with.
+    :param dismissed: jobs of the same task instance that are known not to count, as text.
     :param cancel_on_kill: whether the jobs are deleted if the task is marked or cleared meanwhile.
     :param try_number: of the task that waits; the event tells it back.
     """
@@ -59,6 +60,7 @@ class ScnetJobTrigger(BaseTrigger):
         deadline: float | None = None,
         fail_fast: bool = True,
         job_name: str | None = None,
+        dismissed: Sequence[str] = (),
         cancel_on_kill: bool = False,
         try_number: int | None = None,
     ) -> None:
@@ -69,28 +71,34 @@ class ScnetJobTrigger(BaseTrigger):
         self.deadline = deadline
         self.fail_fast = fail_fast
         self.job_name = job_name
+        self.dismissed = list(dismissed)
         self.cancel_on_kill = cancel_on_kill
         self.try_number = try_number
+        self._chosen: dict[str, str] = {}  # of jobs that were submitted twice, the one that is gone on with
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the triggerer makes this trigger of; nothing in it is secret."""
-        names = ("scnet_conn_id", "jobs", "poll_interval", "deadline", "fail_fast", "job_name", "cancel_on_kill")
-        return f"{__name__}.{type(self).__name__}", {name: getattr(self, name) for name in (*names, "try_number")}
+        names = ("scnet_conn_id", "jobs", "poll_interval", "deadline", "fail_fast", "job_name", "dismissed")
+        arguments = {name: getattr(self, name) for name in (*names, "cancel_on_kill", "try_number")}
+        return f"{__name__}.{type(self).__name__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and yield the one event."""
         event = {**await self._wait(), "try_number": self.try_number}
+        if self._chosen:
+            event["asked"] = self.jobs
         yield _event(event)  # outside of any `try`: `dag.test()` cancels a trigger here
 
     async def on_kill(self) -> None:
         """Delete the jobs: somebody has marked or cleared the task. Many at once need few requests."""
         if not self.cancel_on_kill:
             return
-        self.log.warning("The task was ended: deleting %s. Nobody looks whether it ends.", ", ".join(self.jobs))
+        jobs = list(dict.fromkeys([*self.jobs, *self._chosen.values()]))
+        self.log.warning("The task was ended: deleting %s. Not verified.", ", ".join(jobs))
         await in_thread(self.scnet_conn_id, _load)
         with ExitStack() as stack:
-            pollers = self._pollers(stack)
-            await asyncio.gather(*(poller.delete(jobs) for poller, jobs in pollers))
+            pollers = self._pollers(stack, jobs)
+            await asyncio.gather(*(poller.delete(refs) for poller, refs in pollers))
 
     async def _wait(self) -> dict[str, Any]:
         bound = asyncio.timeout(None if self.deadline is None else self._left + LAST_LOOK)
@@ -102,50 +110,57 @@ class ScnetJobTrigger(BaseTrigger):
                 await self.on_kill()
             raise
         except Exception as error:
-            return events.timeout(self.jobs) if bound.expired() else events.failed(error)
+            return events.timeout(self._watched) if bound.expired() else events.failed(error)
 
     async def _watch(self) -> dict[str, Any]:
         await in_thread(self.scnet_conn_id, _load)
         outcomes: dict[JobRef, Outcome] = {}
         with ExitStack() as stack:
-            pollers = self._pollers(stack)
+            pollers = self._pollers(stack, self.jobs)
             while True:
                 within, is_last = min(self.poll_interval, self._left), self._left < self.poll_interval
                 looks = [
-                    poller.look({ref: tag for ref, tag in jobs.items() if ref not in outcomes}, within, is_last=is_last)
+                    poller.look({ref: one for ref, one in jobs.items() if ref not in outcomes}, within, is_last=is_last)
                     for poller, jobs in pollers
                     if any(ref not in outcomes for ref in jobs)
                 ]
                 for glance in await asyncio.gather(*looks):
-                    outcomes.update({outcome.ref: outcome for outcome in glance.outcomes})
+                    outcomes.update(glance.outcomes)
+                    self._chosen.update({str(ref): str(chosen) for ref, chosen in glance.chosen.items()})
                     if glance.trouble:
                         self.log.warning("Could not look at the jobs: %s", events.text_of(glance.trouble))
                 is_over = self.fail_fast and any(not outcome.is_good for outcome in outcomes.values())
                 if is_over or all(ref in outcomes for _, jobs in pollers for ref in jobs):
-                    return events.ended(self.jobs, outcomes.values())
+                    return events.ended(self._watched, outcomes.values())
                 if self._left <= 0:
-                    return events.timeout(self.jobs)
+                    return events.timeout(self._watched)
+
+    @property
+    def _watched(self) -> list[str]:
+        return [self._chosen.get(job, job) for job in self.jobs]
 
     @property
     def _left(self) -> float:
         """Seconds until the deadline."""
         return float("inf") if self.deadline is None else max(0.0, self.deadline - time.time())
 
-    def _pollers(self, stack: ExitStack) -> list[tuple[Poller, dict[JobRef, JobTag | None]]]:
+    def _pollers(self, stack: ExitStack, jobs: Sequence[str]) -> list[tuple[Poller, dict[JobRef, Origin | None]]]:
         """One for each scheduler, with the jobs it is asked about."""
+        from airflow_provider_scnet.jobs.duplicates import Origin
         from airflow_provider_scnet.jobs.evidence import group_by
         from airflow_provider_scnet.jobs.naming import JobTag
         from airflow_provider_scnet.jobs.parsing import parse_jobs
         from airflow_provider_scnet.jobs.poller import Subject, shared_poller
 
         tag = JobTag.read(self.job_name) if self.job_name else None
+        origin = Origin(tag, frozenset(parse_jobs(self.dismissed))) if tag else None
         make_client = partial(_client, self.scnet_conn_id)
         return [
             (
                 stack.enter_context(shared_poller(Subject(self.scnet_conn_id, scheduler_id), make_client)),
-                dict.fromkeys(refs, tag),
+                dict.fromkeys(refs, origin),
             )
-            for scheduler_id, refs in group_by(parse_jobs(self.jobs), "scheduler_id").items()
+            for scheduler_id, refs in group_by(parse_jobs(jobs), "scheduler_id").items()
         ]
 
 

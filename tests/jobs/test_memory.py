@@ -9,8 +9,9 @@ import pytest
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.jobs.memory import KEY, Memory, Notebook
 from airflow_provider_scnet.jobs.naming import JobTag
+from tests.tags import life_of, tag_of
 
-TAG = JobTag.of(dag_id="flow", run_id="manual", task_id="submit", map_index=3, generation=1)
+TAG = tag_of(dag_id="flow", run_id="manual", task_id="submit", map_index=3, generation=1)
 REF = JobRef("1638523853", "test", "197")
 
 
@@ -20,8 +21,8 @@ class Store(dict[str, Any]):
     set = dict.__setitem__
 
 
-def notebook(store: Any, tag: JobTag = TAG, own: str = "flow") -> Notebook:
-    return Notebook(store, tag.name(own), logger=logging.getLogger())
+def notebook(store: Any, tag: JobTag = TAG, **life: Any) -> Notebook:
+    return Notebook(store, life_of(tag, **life), logger=logging.getLogger())
 
 
 def test_what_is_written_is_read() -> None:
@@ -42,11 +43,6 @@ def test_all_that_was_killed_is_remembered() -> None:
     known = notes.read()
     assert known
     assert (known.ref, known.killed) == (other, {REF, other})
-
-
-def test_name_of_the_users_may_change_meanwhile() -> None:
-    notebook(store := Store()).note_before(Memory(1.0))
-    assert notebook(store, own="other").read() == Memory(1.0)
 
 
 def test_only_what_is_known_before_has_to_be_written(caplog: pytest.LogCaptureFixture) -> None:

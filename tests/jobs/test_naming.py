@@ -7,17 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_scnet.exceptions import ScnetRequestError
-from airflow_provider_scnet.jobs.naming import JobTag, read_task_tags, task_tag
+from airflow_provider_scnet.jobs.naming import JobTag, read_task_tags, specification_tag, task_tag
+from tests.tags import tag_of
 
-TAG = JobTag.of(dag_id="flow", run_id="manual__2026-01-01", task_id="group.submit", map_index=-1, generation=2)
+TAG = tag_of(dag_id="flow", run_id="manual__2026-01-01", task_id="group.submit", map_index=-1, generation=2)
 tags = st.builds(
-    JobTag.of,
+    tag_of,
     dag_id=st.text(),
     run_id=st.text(),
     task_id=st.text(),
     map_index=st.integers(-1, 10**6),
     generation=st.integers(0, 10**4),
     iteration=st.none() | st.text(),
+    specification=st.just("") | st.dictionaries(st.text(), st.text()).map(specification_tag),
+    try_number=st.integers(1, 10**4),
+    clears=st.integers(0, 10**4),
 )
 
 
@@ -30,8 +34,10 @@ def test_name() -> None:
 @given(tags, st.text(max_size=60))
 def test_tag_is_read_from_whatever_name(tag: JobTag, own: str) -> None:
     name = tag.name(own)
-    assert JobTag.read(name) == tag
-    assert re.fullmatch(r"[A-Za-z0-9_-]{1,80}", name)
+    read = JobTag.read(name)
+    assert read == tag
+    assert not tag.specification or (read.try_number, read.clears) == (tag.try_number, tag.clears)
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,100}", name)
 
 
 @pytest.mark.parametrize("own", ["", "流场", "...", "_"])

@@ -41,7 +41,7 @@ def test_one_look_serves_all(scnet: ScnetEmulator) -> None:
         return await asyncio.gather(*(poller.look({ref: None}, 0.2) for ref in jobs))
 
     glances = run(scnet, work)
-    assert [glance.outcomes for glance in glances] == [[]] * 20
+    assert [glance.outcomes for glance in glances] == [{}] * 20
     assert scnet.calls == {"list": 1}
 
 
@@ -56,7 +56,7 @@ def test_look_begins_after_it_was_asked_for(scnet: ScnetEmulator) -> None:
         for job in scnet.jobs:
             job.become("COMPLETED")
         late = await poller.look({second: None}, 0)
-        assert [outcome.ref for outcome in late.outcomes] == [second]
+        assert list(late.outcomes) == [second]
         await early
 
     run(scnet, work)
@@ -70,7 +70,7 @@ def test_each_gets_its_own(scnet: ScnetEmulator) -> None:
         return await asyncio.gather(*(poller.look({ref: None}, 0.1) for ref in (good, bad, going_on)))
 
     glances = run(scnet, work)
-    assert [[str(outcome.ref) for outcome in glance.outcomes] for glance in glances] == [[good], [bad], []]
+    assert [list(glance.outcomes) for glance in glances] == [[good], [bad], []]
 
 
 def test_whoever_is_in_a_hurry_serves_the_others(scnet: ScnetEmulator) -> None:
@@ -127,7 +127,7 @@ def test_look_that_fails_tells_nothing_of_the_one_before(scnet: ScnetEmulator) -
             return [first, await poller.look({ref: None}, 0)]
 
     first, second = asyncio.run(main())
-    assert (len(first.outcomes), second.outcomes) == (1, [])
+    assert (len(first.outcomes), second.outcomes) == (1, {})
 
 
 def test_refusal_that_stays_ends_the_wait_of_all(scnet: ScnetEmulator) -> None:
@@ -159,7 +159,7 @@ def test_airflow_that_is_away_for_a_moment_ends_no_wait(scnet: ScnetEmulator) ->
 
     first, second = asyncio.run(main())
     assert isinstance(first.trouble, OSError)
-    assert [outcome.is_good for outcome in second.outcomes] == [True]
+    assert [outcome.is_good for outcome in second.outcomes.values()] == [True]
 
 
 def test_last_look_is_made_although_pauses_have_grown(scnet: ScnetEmulator) -> None:
@@ -211,7 +211,7 @@ def test_nothing_is_left_when_nobody_waits(scnet: ScnetEmulator) -> None:
 def test_pollers_are_of_one_loop(scnet: ScnetEmulator) -> None:
     (ref,) = refs(scnet, 1)
     for _ in range(2):
-        assert run(scnet, lambda poller: poller.look({ref: None}, 0)) == Glance([])
+        assert run(scnet, lambda poller: poller.look({ref: None}, 0)) == Glance({}, {})
 
 
 def test_deletes_are_gathered(scnet: ScnetEmulator, monkeypatch: pytest.MonkeyPatch) -> None:

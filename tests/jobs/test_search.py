@@ -12,8 +12,9 @@ from airflow_provider_scnet.jobs.search import Findings, Search, TaggedJob
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.testing.job import Job
 from tests.conftest import SCHEDULER, SECOND_SCHEDULER, client_of
+from tests.tags import tag_of
 
-TAG = JobTag.of(dag_id="flow", run_id="manual", task_id="submit", map_index=-1, generation=0)
+TAG = tag_of(dag_id="flow", run_id="manual", task_id="submit", map_index=-1, generation=0)
 
 
 def add(scnet: ScnetEmulator, state: str = "RUNNING", **parts: Any) -> Job:
@@ -68,7 +69,7 @@ def test_array_is_one_job_and_as_good_as_its_worst_member(scnet: ScnetEmulator) 
     assert found(scnet)[ref].ending is Ending.FAILED
     add(scnet, job_id="500_4")
     job = found(scnet)[ref]
-    assert (job.phase, job.is_running, job.ending, job.may_go_on(now(scnet))) == (Phase.ACTIVE, True, None, True)
+    assert (job.phase, job.number, job.ending, job.may_go_on(now(scnet))) == (Phase.ACTIVE, 500, None, True)
     assert len(job.records) == len(members) + 2
 
 

@@ -23,8 +23,9 @@ from airflow_provider_scnet.exceptions import (
     ScnetSubmitRejectedError,
     ScnetTransientError,
 )
-from airflow_provider_scnet.jobs.memory import KEY, Notebook
-from airflow_provider_scnet.jobs.naming import JobTag
+from airflow_provider_scnet.jobs.lives import Life
+from airflow_provider_scnet.jobs.memory import KEY, Notebook, read_since
+from airflow_provider_scnet.jobs.naming import JOB_NAME, JobTag, specification_tag, task_tag
 from airflow_provider_scnet.jobs.specification import JobSpecification
 from airflow_provider_scnet.jobs.submission import (
     LOOK_EVERY,
@@ -36,7 +37,9 @@ from airflow_provider_scnet.jobs.submission import (
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.testing.job import Job
 from tests.conftest import SCHEDULER, SECOND_SCHEDULER, client_of
+from tests.tags import tag_of
 
+COMMAND = "sleep 3600"
 TASK = {"dag_id": "flow", "run_id": "manual", "task_id": "submit", "map_index": -1}
 FAILED = "Batch job submission failed:"
 POLICY = f"{FAILED} Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
@@ -77,6 +80,23 @@ MALFORMED = {
 }
 
 
+def tag_and_members(*, command: str = COMMAND, **other: Any) -> tuple[JobTag, dict[str, str]]:
+    """The tag of a task instance, and the job that it submits."""
+    job = JobSpecification(command=command, job_queue="debug", work_dir="/public/home/me", walltime="10:00:00")
+    members = job.as_members("")
+    tag = tag_of(**{**TASK, **other}, specification=specification_tag(members))
+    return tag, {**members, JOB_NAME: tag.name("flow")}
+
+
+def name_of(**other: Any) -> str:
+    """As a job of a task instance is called."""
+    return tag_and_members(**{"try_number": 1, **other})[0].name("flow")
+
+
+def name_tag(**other: Any) -> JobTag:
+    return tag_and_members(**other)[0]
+
+
 class Store(dict[str, Any]):
     """Airflow's state store of a task, which raises from the write ``fails_at`` on."""
 
@@ -95,16 +115,24 @@ def prepare(scnet: ScnetEmulator) -> Callable[..., Submission]:
     """One try."""
 
     def prepare(
-        *, try_number: int = 1, generation: int = 0, store: Store | None = None, client: Any = None, **other: Any
+        *,
+        try_number: int = 1,
+        generation: int = 0,
+        retries: int | None = None,
+        since: int = 0,
+        earlier: str = "",
+        keeps: bool = False,
+        command: str = COMMAND,
+        store: Store | None = None,
+        client: Any = None,
+        **other: Any,
     ) -> Submission:
-        tag = JobTag.of(**{**TASK, **other}, generation=generation)
-        specification = JobSpecification(
-            command="sleep 3600", job_queue="debug", work_dir="/public/home/me", walltime="10:00:00"
-        )
-        target = Target(SCHEDULER, scnet.user, tag, specification.as_members(tag.name("flow")))
-        notebook = Notebook(store, target.name, logger=logging.getLogger())
-        since = datetime.fromtimestamp(scnet.clock.now(), UTC) - timedelta(days=1)
-        return Submission(client or client_of(scnet), target, notebook, is_retry=try_number > 1, since=since)
+        tag, members = tag_and_members(generation=generation, try_number=try_number, command=command, **other)
+        life = Life(tag, retries=generation if retries is None else retries, since=since, earlier_task=earlier)
+        target = Target(SCHEDULER, scnet.user, life, members, keeps=keeps)
+        notebook = Notebook(store, life, logger=logging.getLogger())
+        began = datetime.fromtimestamp(scnet.clock.now(), UTC) - timedelta(days=1)
+        return Submission(client or client_of(scnet), target, notebook, is_retry=try_number > 1, since=began)
 
     return prepare
 
@@ -172,7 +200,7 @@ def test_no_second_submission_after_an_answer_that_leaves_it_open(
     """The next try looks first, finds nothing, and submits."""
     began = scnet.clock.now()
     scnet.fail("submit", **lost)
-    with pytest.raises(ScnetTransientError, match=r"not known whether job flow_\w+_g0 was submitted.*next try looks"):
+    with pytest.raises(ScnetTransientError, match=r"not known whether job flow_\w+ was submitted.*next try looks"):
         submit()
     assert scnet.calls["submit"] == 1
     assert scnet.clock.now() - began >= SETTLING_TIME
@@ -222,7 +250,7 @@ def test_array_of_which_the_live_list_shows_only_what_ended_well(
 ) -> None:
     """A member failed so long before the others ended that only the history has it."""
     scnet.raw_state_in_lists = True
-    name = JobTag.of(**TASK, generation=0).name("flow")
+    name = name_of()
     for job_id, word, ago in (("7_1", "FAILED", 400), ("7_2", "COMPLETED", 10)):
         scnet.add_job(word, job_id=job_id, name=name, ended_ago=ago)
     if fault:
@@ -236,12 +264,12 @@ def test_array_of_which_the_live_list_shows_only_what_ended_well(
 @pytest.mark.parametrize("word", ["COMPLETED", "FAILED"])
 def test_array_of_which_the_history_tells_before_the_live_list(scnet: ScnetEmulator, submit: Submit, word: str) -> None:
     """Its members are listed late, and one has ended already."""
-    tag = JobTag.of(**TASK, generation=0)
-    store = Store({KEY: {"name": tag.name("flow"), "sent_at": 1.0, "ref": f"{SCHEDULER},{scnet.user}:7:"}})
+    name = name_of()
+    store = Store({KEY: {"name": name, "sent_at": 1.0, "ref": f"{SCHEDULER},{scnet.user}:7:"}})
     scnet.add_job()  # so that no list is empty
     scnet.clock.advance(600)
     scnet.submit_lag = 50
-    quick, _ = (scnet.add_job(job_id=f"7_{member}", name=tag.name("flow")) for member in (1, 2))
+    quick, _ = (scnet.add_job(job_id=f"7_{member}", name=name) for member in (1, 2))
     quick.become(word)
     began = scnet.clock.now()
     assert submit(try_number=2, store=store) == f"{SCHEDULER},{scnet.user}:7:"
@@ -297,12 +325,118 @@ def test_job_of_another_task_instance_is_left_alone(
     assert active(scnet) == [alien, ours]
 
 
-def test_of_several_the_one_that_runs_is_kept(scnet: ScnetEmulator, submit: Submit) -> None:
-    waiting, running, third = submit(), submit(), submit()
-    the_job(scnet, waiting).become("PENDING")
-    the_job(scnet, third).become("PENDING")
-    assert submit(try_number=2) == running
-    assert active(scnet) == [running]
+def test_of_several_the_oldest_is_kept_whichever_runs(scnet: ScnetEmulator, submit: Submit) -> None:
+    """Everybody who looks chooses the same, at whatever moment."""
+    first, *others = submit(), submit(), submit()
+    the_job(scnet, first).become("PENDING")
+    assert submit(try_number=2) == first
+    assert active(scnet) == [first]
+    assert not set(others) & set(active(scnet))
+
+
+def test_requeue_makes_no_job_younger(scnet: ScnetEmulator, submit: Submit) -> None:
+    """It moves the time of the submission, but not the number."""
+    first, _ = submit(), submit()
+    scnet.requeue_after = 10
+    the_job(scnet, first).become("PREEMPTED")
+    scnet.clock.advance(30)
+    assert submit(try_number=2) == first
+    assert active(scnet) == [first]
+
+
+# --- clears ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["RUNNING", "COMPLETED"])
+def test_clear_that_leaves_max_tries_as_they_were_is_no_retry(scnet: ScnetEmulator, submit: Submit, word: str) -> None:
+    """One try of two has succeeded, ``retries`` were set to 0, and the task was cleared: 1 + 0 is the 1 of before."""
+    old = submit(generation=1, clears=0)
+    the_job(scnet, old).become(word)
+    new = submit(try_number=2, generation=1, retries=0, clears=1)
+    assert new != old
+    assert active(scnet) == [new]
+    assert submit(try_number=3, generation=1, retries=0, clears=1) == new  # the worker was lost
+
+
+@pytest.mark.parametrize("word", ["RUNNING", "COMPLETED"])
+def test_what_airflow_says_of_a_clear_counts(scnet: ScnetEmulator, submit: Submit, word: str) -> None:
+    """A DAG that was without the task at that moment leaves all numbers as they were."""
+    old = submit(generation=1)
+    the_job(scnet, old).become(word)
+    new = submit(try_number=2, generation=1, clears=1, since=2)
+    assert new != old
+    assert active(scnet) == [new]
+
+
+def test_other_tasks_clears_cost_no_running_job(scnet: ScnetEmulator, submit: Submit) -> None:
+    ref = submit(generation=1, clears=0)
+    assert submit(try_number=2, generation=1, clears=3) == ref
+    assert active(scnet) == [ref]
+
+
+@pytest.mark.parametrize("word", ["RUNNING", "COMPLETED"])
+def test_job_of_another_command_is_no_result(scnet: ScnetEmulator, submit: Submit, word: str) -> None:
+    old = submit()
+    the_job(scnet, old).become(word)
+    new = submit(try_number=2, command="sleep 7200")
+    assert new != old
+    assert active(scnet) == [new]
+
+
+def test_life_is_remembered(scnet: ScnetEmulator, submit: Submit) -> None:
+    """What told of the clear is gone with the try that has seen it."""
+    store = Store()
+    old = submit(generation=1, store=store)
+    the_job(scnet, old).become("COMPLETED")
+    scnet.fail("submit", status=503)
+    with pytest.raises(ScnetTransientError):
+        submit(try_number=2, generation=1, clears=1, since=2, store=store)
+    since = read_since(store, name_tag(generation=1))
+    assert since == 2
+    assert submit(try_number=3, generation=1, clears=1, since=since, store=store) != old
+
+
+def test_job_of_an_earlier_life_is_kept_if_that_is_asked_for(scnet: ScnetEmulator, submit: Submit) -> None:
+    ref = submit()
+    assert submit(try_number=2, generation=1, keeps=True) == ref
+    assert active(scnet) == [ref]
+
+
+@pytest.mark.parametrize("how", [{"command": "sleep 7200"}, {"word": "COMPLETED"}, {"word": "FAILED"}], ids=str)
+def test_what_is_not_kept(scnet: ScnetEmulator, submit: Submit, how: dict[str, str]) -> None:
+    """Another command, or a job that has ended: a clear asks for it anew."""
+    old = submit()
+    the_job(scnet, old).become(how.pop("word", "RUNNING"))
+    new = submit(try_number=2, generation=1, keeps=True, **how)
+    assert new != old
+    assert active(scnet) == [new]
+
+
+# --- other Airflows, and 0.2.0 --------------------------------------------------------------------------------------
+
+
+def test_job_of_another_airflow_is_not_touched(scnet: ScnetEmulator, submit: Submit) -> None:
+    theirs = submit(namespace="production")
+    ours = submit(try_number=2)
+    assert active(scnet) == [theirs, ours]
+    assert submit(try_number=2, generation=1) not in (theirs, ours)
+    assert theirs in active(scnet)
+
+
+@pytest.mark.parametrize(("generation", "is_adopted"), [(0, True), (1, False)])
+def test_job_that_0_2_0_has_named(scnet: ScnetEmulator, submit: Submit, generation: int, is_adopted: bool) -> None:
+    """At the upgrade, a retry adopts it, and a clear deletes it."""
+    earlier = task_tag("flow", "manual", "submit")
+    job = scnet.add_job(name=f"flow_{earlier}_g0")
+    ref = submit(try_number=2, generation=generation, earlier=earlier)
+    assert (ref == job.ref) is is_adopted
+    assert active(scnet) == [ref]
+
+
+def test_name_with_digits_without_end_stops_no_search(scnet: ScnetEmulator, submit: Submit) -> None:
+    scnet.add_job(name=f"flow_{'a' * 12}_g{'1' * 5000}")
+    ref = submit()
+    assert submit(try_number=2) == ref
 
 
 def test_of_several_that_wait_the_oldest_is_kept(scnet: ScnetEmulator, submit: Submit) -> None:
@@ -557,7 +691,7 @@ def test_job_that_was_killed_is_not_adopted_out_of_an_old_list(
 ) -> None:
     store = Store()
     ref = prepare(store=store).run()
-    Notebook(store, the_job(scnet, ref).name, logger=logging.getLogger()).note_killed(ref)
+    prepare(store=store).note_killed(ref)
     the_job(scnet, ref).cancel(0)
     scnet.view_age = 30
     scnet.clock.advance(3)
@@ -696,18 +830,20 @@ def the_job(scnet: ScnetEmulator, ref: str) -> Job:
     return next(job for job in scnet.jobs if job.ref == ref)
 
 
-def killed_and_completed(scnet: ScnetEmulator, submit: Submit, store: Store) -> JobRef:
+def killed_and_completed(scnet: ScnetEmulator, prepare: Callable[..., Submission], store: Store) -> JobRef:
     """A job whose kill came too late."""
-    ref = submit(store=store)
-    job = the_job(scnet, ref)
-    job.become("COMPLETED")
-    Notebook(store, job.name, logger=logging.getLogger()).note_killed(ref)
+    submission = prepare(store=store)
+    ref = submission.run()
+    the_job(scnet, ref).become("COMPLETED")
+    submission.note_killed(ref)
     return ref
 
 
-def test_earlier_end_is_no_answer_to_an_open_submission(scnet: ScnetEmulator, submit: Submit) -> None:
+def test_earlier_end_is_no_answer_to_an_open_submission(
+    scnet: ScnetEmulator, prepare: Callable[..., Submission], submit: Submit
+) -> None:
     store = Store()
-    old = killed_and_completed(scnet, submit, store)
+    old = killed_and_completed(scnet, prepare, store)
     scnet.submit_lag = 20
     scnet.fail("submit", drop=True, effect=True)
     new = submit(try_number=2, store=store)
@@ -715,9 +851,11 @@ def test_earlier_end_is_no_answer_to_an_open_submission(scnet: ScnetEmulator, su
     assert [new] == active(scnet)
 
 
-def test_earlier_end_does_not_hide_the_job_that_is_known(scnet: ScnetEmulator, submit: Submit) -> None:
+def test_earlier_end_does_not_hide_the_job_that_is_known(
+    scnet: ScnetEmulator, prepare: Callable[..., Submission], submit: Submit
+) -> None:
     store = Store()
-    old = killed_and_completed(scnet, submit, store)
+    old = killed_and_completed(scnet, prepare, store)
     scnet.clock.advance(100)
     scnet.submit_lag = 20
     new = submit(try_number=2, store=store)
@@ -725,9 +863,11 @@ def test_earlier_end_does_not_hide_the_job_that_is_known(scnet: ScnetEmulator, s
     assert [new] == active(scnet)
 
 
-def test_earlier_end_does_not_hide_the_job_that_could_not_be_noted(scnet: ScnetEmulator, submit: Submit) -> None:
+def test_earlier_end_does_not_hide_the_job_that_could_not_be_noted(
+    scnet: ScnetEmulator, prepare: Callable[..., Submission], submit: Submit
+) -> None:
     store = Store()
-    old = killed_and_completed(scnet, submit, store)
+    old = killed_and_completed(scnet, prepare, store)
     scnet.clock.advance(100)
     scnet.submit_lag = 20
     store.fails_at = store.writes + 1  # what is noted before it is sent can be

@@ -21,8 +21,9 @@ from airflow_provider_scnet.jobs.sweep import Sought, Sweep
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.testing.job import Job
 from tests.conftest import SCHEDULER, SECOND_SCHEDULER, client_of
+from tests.tags import tag_of
 
-TASK = JobTag.of(dag_id="flow", run_id="manual", task_id="submit", map_index=-1, generation=0)
+TASK = tag_of(dag_id="flow", run_id="manual", task_id="submit", map_index=-1, generation=0)
 TOLD, NOT_TOLD = True, False
 
 
@@ -89,7 +90,7 @@ def test_array(scnet: ScnetEmulator, sweep: SweepIt) -> None:
 
 def test_nothing_else_is_touched(scnet: ScnetEmulator, sweep: SweepIt) -> None:
     others = [
-        scnet.add_job(name=JobTag.of(**{**parts, "map_index": -1, "generation": 0}).name("flow"))
+        scnet.add_job(name=tag_of(**{**parts, "map_index": -1, "generation": 0}).name("flow"))
         for parts in (
             {"dag_id": "flow", "run_id": "other", "task_id": "submit"},
             {"dag_id": "flow", "run_id": "manual", "task_id": "other"},

@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.exceptions import ScnetPermissionError, ScnetTransientError
 from airflow_provider_scnet.jobs import waiting
-from airflow_provider_scnet.jobs.naming import JobTag
+from airflow_provider_scnet.jobs.duplicates import Origin
 from airflow_provider_scnet.jobs.outcome import Ending
 from airflow_provider_scnet.jobs.parsing import parse_jobs
 from airflow_provider_scnet.jobs.waiting import (
@@ -28,6 +28,7 @@ from airflow_provider_scnet.jobs.waiting import (
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.testing.job import Job
 from tests.conftest import SCHEDULER, SECOND_SCHEDULER, client_of
+from tests.tags import tag_of
 
 See = Callable[..., dict[str, Ending]]
 
@@ -314,16 +315,16 @@ def test_job_that_nobody_knows_costs_few_pages_of_a_long_history(scnet: ScnetEmu
     assert scnet.calls["history"] <= 12
 
 
-# --- twins ----------------------------------------------------------------------------------------------------------
+# --- duplicates-------------------------------------------------------------------------------------------------------
 
-TAG = JobTag.of(dag_id="d", run_id="r", task_id="t", map_index=-1, generation=2)
+TAG = tag_of(dag_id="d", run_id="r", task_id="t", map_index=-1, generation=2)
 
 
 @pytest.mark.parametrize("generation", [1, 2])
 def test_twin_that_shows_up_later_is_deleted(scnet: ScnetEmulator, generation: int) -> None:
     job = scnet.add_job(name=TAG.name("flow"))
     other = scnet.add_job(name=replace(TAG, map_index=3).name("flow"))
-    watch = Watch(client_of(scnet), {job_ref(job): TAG})
+    watch = Watch(client_of(scnet), {job_ref(job): Origin(TAG)})
     watch.look()
     twin = scnet.add_job(name=replace(TAG, generation=generation).name("flow"))
     scnet.cancel_delay = 20
@@ -341,7 +342,7 @@ def test_job_of_a_later_generation_is_no_twin(scnet: ScnetEmulator) -> None:
     """It is this wait that has outlived its time."""
     job = scnet.add_job(name=TAG.name("flow"))
     later = scnet.add_job(name=replace(TAG, generation=3).name("flow"))
-    Watch(client_of(scnet), {job_ref(job): TAG}).look()
+    Watch(client_of(scnet), {job_ref(job): Origin(TAG)}).look()
     assert (job.deletes, later.deletes) == (0, 0)
 
 
@@ -349,7 +350,7 @@ def test_job_of_the_next_try_is_no_twin(scnet: ScnetEmulator) -> None:
     """Whoever watches still, on a triggerer that was thought to be dead, has seen his own job end."""
     job = scnet.add_job("FAILED", name=TAG.name("flow"), ended_ago=60)
     younger = scnet.add_job(name=TAG.name("flow"))
-    watch = Watch(client_of(scnet), {job_ref(job): TAG})
+    watch = Watch(client_of(scnet), {job_ref(job): Origin(TAG)})
     watch.look()
     assert [outcome.ending for outcome in watch.outcomes] == [Ending.FAILED]
     assert younger.deletes == 0
@@ -358,10 +359,36 @@ def test_job_of_the_next_try_is_no_twin(scnet: ScnetEmulator) -> None:
 def test_delete_of_a_twin_is_sent_until_it_has_ended(scnet: ScnetEmulator) -> None:
     job, twin = (scnet.add_job(name=TAG.name("flow")) for _ in range(2))
     twin.ignores_delete = True
-    watch = Watch(client_of(scnet), {job_ref(job): TAG})
+    watch = Watch(client_of(scnet), {job_ref(job): Origin(TAG)})
     for _ in range(2):
         watch.look()
     assert twin.deletes == 2
+
+
+def test_two_waits_with_the_same_identity_end_with_the_same_job(scnet: ScnetEmulator) -> None:
+    """A lost worker's beside that of its retry, or two copies of a database: each has submitted one."""
+    jobs = [scnet.add_job(name=TAG.name("flow")) for _ in range(2)]
+    waits = [Watch(client_of(scnet), {job_ref(job): Origin(TAG)}) for job in reversed(jobs)]
+    for _ in range(3):
+        for watch in waits:
+            watch.look()
+        scnet.clock.advance(30)
+    assert [job.active for job in jobs] == [True, False]
+    jobs[0].become("COMPLETED")
+    for watch in waits:
+        watch.look()
+    assert [[str(outcome.ref) for outcome in watch.outcomes] for watch in waits] == [[jobs[0].ref]] * 2
+    assert all(watch.outcomes[0].is_good for watch in waits)
+
+
+def test_older_job_that_was_dismissed_is_not_gone_on_with(scnet: ScnetEmulator) -> None:
+    """It was killed, and a list that lags shows it again."""
+    old, ours = (scnet.add_job(name=TAG.name("flow")) for _ in range(2))
+    old.ignores_delete = True
+    watch = Watch(client_of(scnet), {job_ref(ours): Origin(TAG, frozenset({job_ref(old)}))})
+    watch.look()
+    assert watch.current(job_ref(ours)) == job_ref(ours)
+    assert (old.deletes, ours.deletes) == (1, 0)
 
 
 def job_ref(job: Job) -> JobRef:

@@ -45,7 +45,7 @@ def test_submission_returns_and_pushes_the_reference(scnet_default: ScnetEmulato
 def test_submission_where_it_is_told_to(scnet_default: ScnetEmulator) -> None:
     operator = ScnetSubmitJobOperator(**{**JOB, "scheduler_id": "2000000000"}, job_name="channel flow")
     assert operator.execute({"ti": TaskInstance(map_index=4)}).startswith("2000000000,")
-    assert re.fullmatch(r"channel_flow_\w{12}_m4_g0", scnet_default.jobs[0].name)
+    assert re.fullmatch(r"channel_flow_\w{12}_m4_g0_t1c0_s\w{8}", scnet_default.jobs[0].name)
     assert scnet_default.calls == {"submit": 1}  # nothing had to be asked
 
 
@@ -136,7 +136,7 @@ def test_passes_of_a_loop_are_told_apart(scnet_default: ScnetEmulator) -> None:
         loop = SimpleNamespace(index=index)
         ScnetSubmitJobOperator(**JOB).execute({"ti": TaskInstance(region_id=region), "loop": loop})
     assert len({job.name for job in scnet_default.jobs}) == 3
-    assert all(re.fullmatch(r"submit_\w{12}_l\w{8}_g0", job.name) for job in scnet_default.jobs)
+    assert all(re.fullmatch(r"submit_\w{12}_l\w{8}_g0_t1c0_s\w{8}", job.name) for job in scnet_default.jobs)
 
 
 def test_template_fields_of_a_submission() -> None:

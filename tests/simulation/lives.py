@@ -25,6 +25,7 @@ from airflow_provider_scnet.testing.job import Job
 from tests.simulation.region import SCHEDULER, SHOWN_WITHIN, MoodyRegion
 from tests.simulation.tasks import TASK_ID, TO_DIE, DiedError, Store, Task, TimedOutError, fire
 from tests.simulation.world import EPOCH
+from tests.tags import tag_of
 
 ENDS = ("COMPLETED", "FAILED", "NODE_FAIL", "PREEMPTED", "TIMEOUT", "CANCELLED")
 STRIKES = ("nothing", "nothing", "dies", "is killed", "times out")
@@ -59,7 +60,7 @@ class Life:
         return [Task(index, self._worker, store, loop=loop) for index, store in zip(indexes, stores, strict=True)]
 
     def _others_name(self) -> str:
-        tag = JobTag.of(dag_id="d", run_id="another", task_id=TASK_ID, map_index=0, generation=3)
+        tag = tag_of(dag_id="d", run_id="another", task_id=TASK_ID, map_index=0, generation=3)
         return self.rng.choice(("demo", tag.name("flow")))
 
     def live(self) -> None:

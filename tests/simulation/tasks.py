@@ -21,6 +21,7 @@ from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.triggers import scnet as triggers
 from tests.simulation.wire import Endless, VirtualTime, Wire
+from tests.tags import tag_of
 
 RUN = {"dag_id": "d", "run_id": "r"}
 TASK_ID = "t"
@@ -156,7 +157,7 @@ class Task:
         """What the names of its jobs carry."""
         iteration = f"{self.loop[0]} {self.loop[1]}" if self.loop else None
         key = {**RUN, "task_id": TASK_ID, "map_index": self.map_index, "generation": self.generation}
-        return JobTag.of(**key, iteration=iteration)
+        return tag_of(**key, iteration=iteration)
 
     def context(self, tasks: list[Task], began: datetime) -> dict[str, Any]:
         """Return what the operator is told."""

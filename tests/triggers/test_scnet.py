@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from airflow.triggers.base import BaseTrigger
 
-from airflow_provider_scnet.jobs.naming import JobTag, task_tag
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.triggers import scnet as module
 from airflow_provider_scnet.triggers.scnet import ScnetDeleteJobsTrigger, ScnetJobTrigger
 from tests.conftest import SECOND_SCHEDULER
+from tests.tags import tag_of
 
 OPTIONS = {"poll_interval": 0.1, "absent_for": 1.0}
-NAME = JobTag.of(dag_id="d", run_id="r", task_id="t", map_index=-1, generation=0).name("flow")
+TAG = tag_of(dag_id="d", run_id="r", task_id="t", map_index=-1, generation=0)
+NAME = TAG.name("flow")
 
 
 def waiting(*jobs: Any, **options: Any) -> ScnetJobTrigger:
@@ -189,7 +190,7 @@ def test_deletion_that_fails_says_what_is_left(scnet_default: ScnetEmulator) -> 
 
 def test_sweep_is_awaited(scnet_default: ScnetEmulator) -> None:
     untold, other = scnet_default.add_job(name=NAME), scnet_default.add_job()
-    sought = {"tasks": [task_tag("d", "r", "t")], "user": scnet_default.user, "all_told": False, "map_index": None}
+    sought = {"tasks": [TAG.task], "user": scnet_default.user, "all_told": False, "map_index": None}
     event = fire(deleting(sought=sought))
     assert event["report"]["deleted"] == [untold.ref]
     assert other.active

@@ -1,0 +1,186 @@
+"""Which Airflow a job belongs to: those that share an SCNet account must not take each other's jobs for their own."""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from airflow_provider_scnet.exceptions import ScnetRequestError, ScnetTransientError
+from airflow_provider_scnet.wording import quote, shown
+
+KEY = "scnet_namespace"
+"""The Airflow Variable that holds it."""
+CLAIM = "scnet_namespace_claim"
+"""The Variable in which tasks agree who makes it; it is deleted afterwards."""
+SETTLING_TIME = 5.0
+"""Seconds after which a claim that nobody has replaced is one that everybody sees."""
+STALE_AFTER = 60.0
+"""Seconds after which the claim of a task that did not go on with it is replaced."""
+LONGEST_AGREEMENT = 180.0
+"""Seconds for which a task tries to agree with the others before its try is given up."""
+LOOK_EVERY = 1.0
+_DESCRIPTION = "Made by airflow-provider-scnet; part of the names of SCNet jobs. Do not change it while jobs run."
+_MADE = re.compile(r".+-(\d{8}T\d{6}Z)")
+_LONGEST = 100
+_BUILT_IN = ("EnvironmentVariablesBackend", "ExecutionAPISecretsBackend", "MetastoreBackend")
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """
+    What tells the jobs of one Airflow from those of others.
+
+    :param text: as the Variable has it. One that was made ends with the moment when, in UTC.
+    """
+
+    text: str
+
+    @classmethod
+    def read(cls, text: str) -> Namespace:
+        """
+        Check a value of the Variable.
+
+        :raises ScnetRequestError: if it is empty, longer than 100 characters, or not printable.
+        """
+        value = text.strip()
+        if not value or len(value) > _LONGEST or not value.isprintable():
+            raise ScnetRequestError(
+                f"Airflow Variable {KEY}={shown(text)}: must be 1 to {_LONGEST} printable characters. Restore its "
+                f"earlier value if jobs are running; otherwise delete the Variable, and a new value is made."
+            )
+        return cls(value)
+
+    @property
+    def made_at(self) -> datetime | None:
+        """When it was made; ``None`` if somebody has set it by hand."""
+        match = _MADE.fullmatch(self.text)
+        try:
+            return datetime.strptime(match[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) if match else None
+        except ValueError:
+            return None
+
+    def is_younger_than(self, moment: datetime | None) -> bool:
+        """
+        Tell whether a DAG run that began at a moment may have jobs that were named without a namespace.
+
+        :param moment: with a time zone.
+        """
+        return moment is not None and self.made_at is not None and moment < self.made_at
+
+    def __str__(self) -> str:
+        return quote(self.text)
+
+
+@cache
+def namespace() -> Namespace:
+    """
+    Return the namespace of this Airflow, which is read once in a process; the first task that needs it makes it.
+
+    :raises ScnetTransientError: if it cannot be read. Nothing else ever stands for it: another name would hide jobs.
+    :raises ScnetRequestError: if the Variable holds something that cannot be one.
+    """
+    return Namespace.read(_read(KEY) or _agree())
+
+
+def describe_namespace() -> str:
+    """Say in one sentence what the namespace is, for the test of a Connection; nothing is made."""
+    try:
+        text = _read(KEY)
+    except ScnetTransientError as error:
+        return f"Namespace: {error.message}"
+    return f"Namespace: {quote(text)}." if text else f"Namespace: none yet; the first submission sets Variable {KEY}."
+
+
+def _agree() -> str:
+    """
+    Make a namespace that all tasks agree on, though any number of them begin at once. Airflow's Variables know no
+    "insert only if absent", so that whoever writes last wins. Hence two steps: tasks claim, and only the one whose
+    claim has stood for a while writes the namespace. A task that is held up between reading and writing can replace a
+    claim, but it looks for the namespace once more before it makes one.
+    """
+    now = time.monotonic
+    ends_at = now() + LONGEST_AGREEMENT
+    claim, claimed_since = "", now()
+    while now() < ends_at:
+        if made := _read(KEY):
+            return made
+        known = _read(CLAIM) or ""
+        if known != claim:
+            claim, claimed_since = known, now()
+        if not claim or now() - claimed_since > STALE_AFTER:
+            _claim_and_make(_random())
+        time.sleep(LOOK_EVERY)
+    raise _unreadable(
+        f"Tasks did not agree on a namespace within {LONGEST_AGREEMENT:.0f} s: Variable {KEY} is still missing."
+    )
+
+
+def _claim_and_make(mine: str) -> None:
+    claimed_at = time.monotonic()
+    _write(CLAIM, mine)
+    time.sleep(SETTLING_TIME)
+    if _read(CLAIM) != mine or _read(KEY):
+        return
+    if time.monotonic() - claimed_at > STALE_AFTER / 2:  # somebody else may be about to replace the claim
+        return
+    _write(KEY, f"{mine}-{datetime.fromtimestamp(time.time(), UTC):%Y%m%dT%H%M%SZ}")
+    _variable().delete(CLAIM)
+
+
+def _random() -> str:
+    """50 bits."""
+    return base64.b32encode(secrets.token_bytes(7)).decode().lower()[:10]
+
+
+def _variable() -> Any:
+    from airflow.providers.common.compat.sdk import Variable  # with much else, on Airflow 2
+
+    return Variable
+
+
+def _read(key: str) -> str | None:
+    """
+    Return the value of a Variable; ``None`` if there is none. Airflow goes on to the next secrets backend where one
+    fails, so that those of the user are asked first, without that: what they hold may be hidden by their failure.
+    """
+    try:
+        for backend in _backends_of_the_user():
+            if (held := backend.get_variable(key=key)) is not None:
+                return str(held)
+        value = _variable().get(key, None)
+    except Exception as error:
+        raise _unreadable(f"Airflow Variable {key} cannot be read ({type(error).__name__}).") from error
+    return None if value is None else str(value)
+
+
+def _write(key: str, value: str) -> None:
+    try:
+        _variable().set(key, value, description=_DESCRIPTION)
+    except Exception as error:
+        raise _unreadable(f"Airflow Variable {key} cannot be written ({type(error).__name__}).") from error
+
+
+def _backends_of_the_user() -> list[Any]:
+    try:
+        from airflow.sdk.execution_time.supervisor import ensure_secrets_backend_loaded
+    except ImportError:  # Airflow 2
+        from airflow.configuration import ensure_secrets_loaded
+
+        loaded: list[Any] = ensure_secrets_loaded()
+    else:
+        loaded = ensure_secrets_backend_loaded()
+    return [backend for backend in loaded if type(backend).__name__ not in _BUILT_IN]
+
+
+def _unreadable(what: str) -> ScnetTransientError:
+    return ScnetTransientError(
+        what,
+        remedy=f"It is part of the names of this Airflow's jobs, so that nothing is submitted or looked for without "
+        f"it. Check Airflow's database, API server and secrets backend; or set the Variable {KEY} by hand.",
+    )

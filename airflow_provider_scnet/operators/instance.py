@@ -1,0 +1,86 @@
+"""What Airflow tells of a task instance that submits: who it is, and since when it lives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_scnet.jobs.lives import Life
+
+
+def life_of(context: Context, *, retries: int, specification: str) -> Life:
+    """
+    Return the present life of a task instance.
+
+    :param retries: of the task, as the DAG has them now.
+    :param specification: stands for command and resources.
+    :raises ScnetTransientError: if the namespace of this Airflow cannot be read.
+    """
+    from airflow_provider_scnet.jobs.lives import Life
+    from airflow_provider_scnet.jobs.memory import read_since
+    from airflow_provider_scnet.jobs.namespace import namespace
+    from airflow_provider_scnet.jobs.naming import JobTag, TaskTags, iteration_tag
+
+    ti: Any = context["ti"]
+    run = context.get("dag_run")
+    loop: Any = context.get("loop")  # Airflow 3.4
+    tasks = TaskTags.of(
+        namespace(),
+        dag_id=ti.dag_id,
+        run_id=ti.run_id,
+        task_id=ti.task_id,
+        began=getattr(run, "start_date", None),
+    )
+    tag = JobTag(
+        tasks.current,
+        map_index=-1 if ti.map_index is None else ti.map_index,
+        generation=ti.max_tries,
+        # A clear may make another region of later passes, which then begin with the generation of the first ones.
+        iteration=iteration_tag(f"{ti.region_id} {loop.index}") if loop else "",
+        specification=specification,
+        try_number=ti.try_number,
+        clears=getattr(run, "clear_number", None) or 0,
+    )
+    since = max(_begun_by(ti), read_since(context.get("task_state_store"), tag))
+    return Life(tag, tasks.earlier, retries, since)
+
+
+def may_have_run(context: Context) -> bool:
+    """
+    Tell whether a task instance may have sent something already. A second try is enough, whatever ``retries`` says:
+    after a restart of the scheduler there may be one although none was asked for. A reschedule (Airflow 3.4) counts as
+    no try.
+    """
+    return context["ti"].try_number > 1 or (context.get("task_reschedule_count") or 0) > 0
+
+
+def _begun_by(ti: Any) -> int:
+    """
+    The try that is known to have begun this life; 0 if none is. Nothing but a clear follows a try that has succeeded:
+    Airflow 3 then names what that try has returned among what is to be cleared of it.
+    """
+    if ti.try_number == 1:
+        return 0
+    try:
+        import airflow.sdk  # noqa: F401
+    except ImportError:  # Airflow 2
+        return 1 + last if (last := _last_success(ti)) else 0
+    told = getattr(getattr(ti, "_ti_context_from_server", None), "xcom_keys_to_clear", None)
+    return int(ti.try_number) if "return_value" in (told or ()) else 0
+
+
+def _last_success(ti: Any) -> int:
+    """Airflow 2 keeps every try, and tasks may read its database; who calls an operator by hand has no tries there."""
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.taskinstancehistory import TaskInstanceHistory as Tries
+    from airflow.utils.session import create_session
+
+    if not isinstance(ti, TaskInstance):
+        return 0
+
+    key = {"dag_id": ti.dag_id, "run_id": ti.run_id, "task_id": ti.task_id, "map_index": ti.map_index}
+    with create_session() as session:
+        succeeded = session.query(Tries.try_number).filter_by(**key, state="success")
+        return max((number for (number,) in succeeded if number < ti.try_number), default=0)

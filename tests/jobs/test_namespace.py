@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_scnet.exceptions import ScnetRequestError, ScnetTransientError
+from airflow_provider_scnet.jobs import namespace as module
+from airflow_provider_scnet.jobs.namespace import CLAIM, KEY, Namespace, describe_namespace, namespace
+
+
+class Variables:
+    """Airflow's Variables, shared by the tasks of one Airflow; ``strikes`` is called before each read and write."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, str] = {}
+        self.strikes: Any = lambda verb, key: None
+
+    def get(self, key: str, default: str | None) -> str | None:
+        self.strikes("get", key)
+        return self.held.get(key, default)
+
+    def set(self, key: str, value: str, description: str) -> None:
+        self.strikes("set", key)
+        self.held[key] = value
+
+    def delete(self, key: str) -> None:
+        self.strikes("delete", key)
+        self.held.pop(key, None)
+
+
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch) -> Iterator[Variables]:
+    """Of an Airflow that has made no namespace yet, and quick enough for a test."""
+    variables = Variables()
+    monkeypatch.delenv(f"AIRFLOW_VAR_{KEY.upper()}", raising=False)
+    monkeypatch.setattr(module, "_variable", lambda: variables)
+    for name, seconds in (("SETTLING_TIME", 0.3), ("LOOK_EVERY", 0.05), ("STALE_AFTER", 1.5)):
+        monkeypatch.setattr(module, name, seconds)
+    namespace.cache_clear()
+    yield variables
+    namespace.cache_clear()
+
+
+def made_by_many(number: int) -> set[str]:
+    """What each of many processes gets."""
+    made: list[str] = []
+    threads = [threading.Thread(target=lambda: made.append(namespace.__wrapped__().text)) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == number
+    return set(made)
+
+
+def test_it_is_read_once_in_a_process(monkeypatch: pytest.MonkeyPatch, variables: Variables) -> None:
+    variables.held[KEY] = "production"
+    assert namespace().text == "production"
+    variables.held[KEY] = "another"
+    assert namespace().text == "production"
+
+
+def test_it_may_be_set_in_the_environment() -> None:
+    assert str(namespace()) == "tests"
+
+
+def test_first_task_makes_it(variables: Variables) -> None:
+    made = namespace()
+    assert variables.held == {KEY: made.text}
+    assert made.made_at
+    assert abs(made.made_at - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_many_at_once_agree(variables: Variables) -> None:
+    variables.strikes = lambda verb, key: time.sleep(0.01)
+    assert made_by_many(30) == {variables.held[KEY]}
+
+
+def test_task_that_is_held_up_before_it_claims_agrees(variables: Variables) -> None:
+    """It has seen no claim, and its own comes long after the namespace was made."""
+    held_up = []
+
+    def strike(verb: str, key: str) -> None:
+        if (verb, key) == ("set", CLAIM) and not held_up:
+            held_up.append(verb)
+            time.sleep(1)
+
+    variables.strikes = strike
+    assert made_by_many(5) == {variables.held[KEY]}
+
+
+def test_claim_of_a_task_that_is_lost_is_replaced(variables: Variables) -> None:
+    variables.held[CLAIM] = "of a task that died"
+    assert namespace().text == variables.held[KEY]
+
+
+@pytest.mark.parametrize(("verb", "key"), [("get", KEY), ("get", CLAIM), ("set", CLAIM), ("set", KEY)])
+def test_variable_that_cannot_be_read_or_written_fails_the_try(variables: Variables, verb: str, key: str) -> None:
+    def strike(*call: str) -> None:
+        if call == (verb, key):
+            raise OSError("the API server is away")
+
+    variables.strikes = strike
+    with pytest.raises(ScnetTransientError, match=f"Variable {key} cannot be .*nothing is submitted"):
+        namespace()
+    assert KEY not in variables.held
+
+
+def test_secrets_backend_that_fails_hides_nothing(variables: Variables, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow would go on to the database, where there is none, or another one."""
+
+    class Vault:
+        def get_variable(self, key: str) -> str:
+            raise OSError("sealed")
+
+    variables.held[KEY] = "another"
+    monkeypatch.setattr(module, "_backends_of_the_user", lambda: [Vault()])
+    with pytest.raises(ScnetTransientError, match=KEY):
+        namespace()
+
+
+@pytest.mark.parametrize("text", ["", " ", "a\nb", "x" * 101])
+def test_what_cannot_be_a_namespace(text: str) -> None:
+    with pytest.raises(ScnetRequestError, match=f"Airflow Variable {KEY}="):
+        Namespace.read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_younger"),
+    [
+        ("abc-20260101T000000Z", True),
+        ("abc-20250101T000000Z", False),
+        ("by hand", False),
+        ("abc-20261399T000000Z", False),
+    ],
+)
+def test_run_that_began_before_it_may_have_jobs_of_0_2_0(text: str, is_younger: bool) -> None:
+    assert Namespace(text).is_younger_than(datetime(2025, 12, 31, tzinfo=UTC)) is is_younger
+    assert not Namespace(text).is_younger_than(None)
+
+
+def test_what_the_test_of_a_connection_says(variables: Variables) -> None:
+    assert "none yet" in describe_namespace()
+    variables.held[KEY] = "production"
+    assert describe_namespace() == "Namespace: production."
+    variables.strikes = lambda verb, key: 1 / 0
+    assert "cannot be read (ZeroDivisionError)" in describe_namespace()
+    assert variables.held == {KEY: "production"}
