@@ -6,7 +6,6 @@ import logging
 import math
 import random
 import sys
-import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +15,7 @@ from typing import TypeVar, cast
 from airflow.providers.common.compat.sdk import mask_secret
 
 from airflow_provider_scnet.api.exchange import forget_frames
+from airflow_provider_scnet.api.forks import Renewed
 from airflow_provider_scnet.api.patience import SLICE, Patience
 from airflow_provider_scnet.api.platform import AccessKeys, PlatformClient
 from airflow_provider_scnet.api.tokens import RegionToken, Token, utc
@@ -43,11 +43,11 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-class _Entry:
+class _Entry(Renewed):
     """The tokens that one credential has yielded in this process."""
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        super().__init__()
         self.token: Token | None = None
         self.quiet_until = 0.0  # no replacement is tried before, because one has just failed
         self.margin: dict[Token, float] = {}  # of new tokens: they may live for less than RENEWAL_MARGIN
@@ -138,12 +138,13 @@ class TokenSource(ABC):
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Whoever fetches a token may take minutes, and who is told to stop does not wait for that."""
-        while not self._entry.lock.acquire(timeout=SLICE):
+        lock = self._entry.lock
+        while not lock.acquire(timeout=SLICE):
             self.patience.check()
         try:
             yield
         finally:
-            self._entry.lock.release()
+            lock.release()
 
     def _ends_soon(self, token: Token) -> bool:
         margin = self._entry.margin.get(token, RENEWAL_MARGIN)
@@ -276,6 +277,7 @@ class KeyTokens(TokenSource):
             msg=error.msg,
             data=error.data,
             call=error.call,
+            without_effect=error.without_effect,
         )
 
     def pause_after(self, refusals: int, refused: Token) -> float | None:

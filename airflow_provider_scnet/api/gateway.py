@@ -256,7 +256,7 @@ class ScnetClient:
         try:
             data = self._post_where_it_is_known(scheduler_id, path, body)
         except ScnetTransientError as error:
-            if error.answered or isinstance(error, NeverSentError):
+            if error.answered or error.without_effect:
                 raise
             raise error.advise(sentences(LOOK_FIRST, error.remedy)) from None
         except (ScnetSubmitRejectedError, ScnetRequestError) as error:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from typing import Any, ClassVar
 
 from airflow_provider_scnet.api.addresses import gateway_address
 from airflow_provider_scnet.api.credentials import KeyTokens, StoredToken, TokenCache, TokenSource
+from airflow_provider_scnet.api.forks import cached_property
 from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.patience import Patience
 from airflow_provider_scnet.api.platform import Center, PlatformClient

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
+from airflow_provider_scnet.api.forks import cached_property
 from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.patience import Patience
 from airflow_provider_scnet.api.reference import JobRef, is_nothing

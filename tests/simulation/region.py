@@ -34,11 +34,20 @@ LONGEST_LIFE = 1e6
 SHOWN_WITHIN = 58.0
 """Seconds from a request to a list that shows what came of it, at most: a little less than is waited for."""
 OPEN_CODES = ("10001", "10012", "10013", "815005")
+SBATCH = "sbatch: error: Batch job submission failed: "
+OPEN_TEXTS = (
+    f"{SBATCH}Socket timed out on send/recv operation",
+    f"{SBATCH}Unable to contact slurm controller (connect failure)",
+    f"{SBATCH}Resource temporarily unavailable",
+)
+POLICY = f"{SBATCH}Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
 FAULTS: dict[str, Any] = {
     "nothing": None,
     "request lost": ("submit", {"drop": True}),
     "answer lost": ("submit", {"drop": True, "effect": True}),
     "queue full": ("submit", {"code": "815007", "msg": "sbatch: error: QOSMaxSubmitJobPerUserLimit"}),
+    "queue full, the first line cut off": ("submit", {"code": "815007", "msg": POLICY}),
+    "too many requests": ("submit", {"status": 429, "headers": {"Retry-After": "40"}}),
     "lists fail": ("list", {"status": 503}),
     "history fails": ("history", {"status": 503}),
     "deletes fail": ("delete", {"status": 503}),
@@ -99,9 +108,11 @@ class MoodyRegion:
     def fall_ill(self) -> str:
         """Plan a fault, and return what it is called."""
         rng = self._rng
-        fault = rng.choice([*FAULTS, "effect unknown", "effect late", "a blank list"])
+        fault = rng.choice([*FAULTS, "effect unknown", "sbatch unanswered", "effect late", "a blank list"])
         if fault == "effect unknown":
             self.scnet.fail("submit", code=rng.choice(OPEN_CODES), effect=rng.random() < 0.5)
+        elif fault == "sbatch unanswered":
+            self.scnet.fail("submit", code="815007", msg=rng.choice(OPEN_TEXTS), effect=rng.random() < 0.5)
         elif fault == "effect late":
             self.wire.submission_lasts = rng.uniform(0, SHOWN_WITHIN - self._lag)
         elif fault == "a blank list":
