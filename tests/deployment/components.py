@@ -41,7 +41,7 @@ class Deployment:
 
     def __init__(self, home: Path, settings: Mapping[str, str], components: Mapping[str, Sequence[str]]) -> None:
         self.home = home
-        self.environment = {**os.environ, **settings}
+        self.environment = {**_without_variables(os.environ), **settings}
         self._components = components
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._lock = Lock()
@@ -128,10 +128,10 @@ class Deployment:
                     return json.loads(line.removeprefix(MARK))
         raise RuntimeError((self.home / "driver.log").read_text())
 
-    def trigger(self, dag_id: str) -> str:
+    def trigger(self, dag_id: str, run_id: str | None = None) -> str:
         """Start a run, as soon as the DAG is known, and tell its id."""
         self.wait_for(lambda: self.do("is_known", dag_id=dag_id))
-        return str(self.do("trigger", dag_id=dag_id))
+        return str(self.do("trigger", dag_id=dag_id, run_id=run_id))
 
     def state(self, dag_id: str, task_id: str) -> str | None:
         """The state of a task instance."""
@@ -165,6 +165,11 @@ class Deployment:
         with (self.home / "airflow.log").open("ab") as log:
             run = [sys.executable, "-m", "airflow", *command]
             subprocess.run(run, env=self.environment, check=True, stdout=log, stderr=subprocess.STDOUT)
+
+
+def _without_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Airflow's Variables come from its database: those of the tests' own process would stand for them."""
+    return {name: value for name, value in environment.items() if not name.startswith("AIRFLOW_VAR_")}
 
 
 def free_ports(number: int) -> list[int]:
