@@ -5,7 +5,7 @@ supervisor reads and writes Variables for its task, so that API server and datab
     python -m tests.deployment.distributed.agreeing TASKS HELD_UP
 
 prints what each of them took for the namespace, as JSON. The first HELD_UP of them are suspended after they have seen
-that nobody has claimed it, each for longer than the one before: around the moment when it is made, and after it.
+that nobody has claimed it: half of them until about the moment when it might be made, the others until it may have been.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from airflow.sdk.api.datamodels._generated import VariableResponse
 from airflow_provider_scnet.jobs import namespace as module
 from airflow_provider_scnet.jobs.namespace import CLAIM, SETTLING_TIME
 
-SHORTEST, LONGEST = 0.8 * SETTLING_TIME, 2.4 * SETTLING_TIME
-"""Seconds for which those are suspended that are held up."""
+DELAYS = {0: (0.9 * SETTLING_TIME, 1.1 * SETTLING_TIME), 1: (2.2 * SETTLING_TIME, 2.5 * SETTLING_TIME)}
+"""Of those that are held up, by number modulo two: the fewest and the most seconds."""
 
 
 class Variables:
@@ -66,7 +66,8 @@ def main(tasks: int, held_up: int) -> None:
     module._variable = lambda: mine.variables  # type: ignore[attr-defined]
 
     def begin(number: int) -> str:
-        delay = SHORTEST + (LONGEST - SHORTEST) * number / held_up if number < held_up else 0
+        shortest, longest = DELAYS[number % 2] if number < held_up else (0, 0)
+        delay = shortest + (longest - shortest) * number / max(held_up, 1)
         with Client(base_url=server, token=tokens.generate({"sub": str(uuid4())})) as client:
             mine.variables = Variables(client, delay)
             gate.wait()
