@@ -5,7 +5,7 @@ supervisor reads and writes Variables for its task, so that API server and datab
     python -m tests.deployment.distributed.agreeing TASKS HELD_UP
 
 prints what each of them took for the namespace, as JSON. The first HELD_UP of them are suspended after they have seen
-that nobody has claimed it: half of them until about the moment when it might be made, the others until it may have been.
+that nobody has claimed it: half of them until about the moment when it might be made, the others until it may be there.
 """
 
 from __future__ import annotations

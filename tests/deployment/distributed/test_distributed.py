@@ -28,6 +28,8 @@ pytestmark = pytest.mark.integration
 GUIDE = Path(__file__).parents[3] / "docs" / "en" / "operations.md"
 AT_ONCE, HELD_UP = 200, 20
 """First submissions of an Airflow that begin in the same moment, and those of them that are suspended meanwhile."""
+RUN_ID = "manual__2026-01-01T00:00:00+00:00"
+"""Of runs in two Airflows."""
 AWAY = 40.0
 """Seconds for which Airflow's API server is away: longer than its clients try."""
 
@@ -203,11 +205,11 @@ def test_two_hundred_simulations_and_one_teardown(airflow: Distributed) -> None:
 
 def test_another_airflow_with_the_same_run_ids(airflow: Distributed, neighbour: Neighbour) -> None:
     """
-    A production and a development Airflow, as the DAG file's schedule makes them: whatever happens in the second, the
-    job of the first runs on, and no request ever asked for its end.
+    A production and a development Airflow, whose schedules may well make them: whatever happens in the second, the job
+    of the first runs on, and no request ever asked for its end.
     """
-    prod, dev = [one.begin("shared", "scheduled__2026-01-01") for one in (airflow, neighbour)]
-    prod_waits, dev_waits = [one.begin("waits_beside", "scheduled__2026-01-01") for one in (airflow, neighbour)]
+    prod, dev = [one.begin("shared", RUN_ID) for one in (airflow, neighbour)]
+    prod_waits, dev_waits = [one.begin("waits_beside", RUN_ID) for one in (airflow, neighbour)]
     for run in (prod, dev):
         run.wait_for_state("wait", "deferred")
     assert airflow.namespace != neighbour.namespace
