@@ -12,8 +12,10 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 from airflow_provider_scnet.api.reference import check_scheduler_id, is_nothing
 from airflow_provider_scnet.exceptions import ScnetError, ScnetStoppedError, ScnetWaitTimeoutError
 from airflow_provider_scnet.jobs.options import lines, seconds
+from airflow_provider_scnet.jobs.rendering import SpelledFields
 from airflow_provider_scnet.jobs.specification import JobSpecification
 from airflow_provider_scnet.operators.instance import life_of, may_have_run
+from airflow_provider_scnet.operators.origin import tell as tell_origin
 from airflow_provider_scnet.triggers import events
 from airflow_provider_scnet.triggers.deadline import backstop_of, counts_deferred_time, deadline_of
 
@@ -35,7 +37,7 @@ LONGEST_RUN = timedelta(days=30)
 """How far back the history is searched where Airflow does not say when the DAG run began."""
 
 
-class ScnetSubmitJobOperator(BaseOperator):
+class ScnetSubmitJobOperator(SpelledFields, BaseOperator):
     """
     Submit a job to SCNet, exactly once for each life of the task instance, whatever Airflow or SCNet do: every job
     carries its task in its name. A retry adopts the job of an earlier try if command and resources are the same; a
@@ -162,6 +164,7 @@ class ScnetSubmitJobOperator(BaseOperator):
         self._watch: Watch | None = None
         self._ref: JobRef | None = None
         self._is_killed = self._is_delete_sent = False
+        self._keep_fields_plain()
         JobSpecification.check_parsed(self._arguments())
 
     @cached_property
@@ -174,6 +177,7 @@ class ScnetSubmitJobOperator(BaseOperator):
         """Submit the job, or find it, and wait for it; see the class."""
         from airflow_provider_scnet.jobs.namespace import namespace
 
+        tell_origin(self, context)
         self._submission = submission = self._prepare(context)
         self.log.info("Namespace of this Airflow's jobs: %s.", namespace())
         if self._is_killed:

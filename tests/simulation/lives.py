@@ -16,9 +16,10 @@ from unittest.mock import patch
 
 from airflow.providers.common.compat.sdk import TaskDeferred
 
+import tests.conftest  # noqa: F401 - first of all: it gives the process a throw-away Airflow
 from airflow_provider_scnet.exceptions import ScnetPermanentError, ScnetQueueFullError
 from airflow_provider_scnet.jobs.naming import JobTag
-from airflow_provider_scnet.operators import delete
+from airflow_provider_scnet.operators import submitters
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
 from airflow_provider_scnet.testing.arrays import array_of
 from airflow_provider_scnet.testing.job import Job
@@ -50,6 +51,7 @@ class Life:
         self._array_size = self.rng.choice((None, None, None, 3))
         self._keeps_store = self.rng.random() < 0.5
         self._tasks = self._draw_tasks()
+        self._items = len(self._tasks)  # of the task group that they may be in
 
     def _draw_tasks(self) -> list[Task]:
         """One task, perhaps a pass of a loop, or mapped siblings."""
@@ -237,13 +239,15 @@ class Life:
             if task.state == "none":
                 task.state = self.rng.choice(("upstream_failed", "removed"))
         index = self.rng.choice((None, None, self._tasks[0].map_index)) if len(self._tasks) > 1 else None
+        if index is not None and self.rng.random() < 0.5:  # the list of items is shorter after a clear
+            self._tasks[-1].state, self._items = "removed", self._items - 1
         tags = self._tasks[0].tag.task if index is None and self.rng.random() < 0.3 else ""
         before, now = self._deletes(), self.scnet.clock.now()
         # Nobody promises to find these.
         unlisted = [job for job in self._twins if job.submitted_at > now - SHOWN_WITHIN]
         self.story.append(self._region.fall_ill())
         try:
-            with patch.object(delete, "shared_map_index", lambda *_: index):
+            with patch.object(submitters, "shared_map_index", lambda *_: index):
                 said = str(self._delete(tags))
             for later in (0, 120):
                 self._time.sleep(later)
@@ -266,6 +270,7 @@ class Life:
             task_id="delete", job_tags=tags, submitted_by=submitted_by, deferrable=not waits
         )
         context: Any = self._tasks[0].context(self._tasks, BEGAN)
+        context["ti"].items = self._items
         self._worker.begin(self._worker.die if self.rng.random() < 0.3 else None, self.rng.randint(1, 40))
         try:
             return operator.execute(context)
@@ -283,10 +288,14 @@ class Life:
         return [job for job in self._all_of(None) if _tag(job).is_of_same_instance(task.tag)]
 
     def _all_of(self, index: int | None) -> list[Job]:
-        """Those of all instances of the task, or of those with a map index, of whatever pass of a loop."""
+        """
+        Those of all instances of the task, or of those with a map index and of items that exist no more, of whatever
+        pass of a loop.
+        """
         task = self._tasks[0].tag.task
         tags = [(job, JobTag.read(job.name)) for job in self.scnet.jobs]
-        return [job for job, tag in tags if tag and tag.task == task and index in (None, tag.map_index)]
+        ours = [(job, tag.map_index) for job, tag in tags if tag and tag.task == task]
+        return [job for job, at in ours if index in (None, at) or at >= self._items]
 
     def _deletes(self) -> dict[str, int]:
         return {job.ref: job.deletes for job in self.scnet.jobs}

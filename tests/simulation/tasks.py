@@ -198,6 +198,7 @@ class TaskInstance(SimpleNamespace):
         super().__init__(**RUN, task_id=TASK_ID, map_index=task.map_index, start_date=None, region_id=loop[0])
         self.try_number, self.max_tries = task.tries, task.generation
         self._task, self._tasks = task, tasks
+        self.items = len(tasks)  # of the task group that they are in, if they are
 
     def xcom_push(self, key: str, value: Any) -> None:
         self._task.worker.step()
@@ -209,7 +210,9 @@ class TaskInstance(SimpleNamespace):
         told = [task.xcom[key] for task in self._select(wanted) if key in task.xcom]
         return told if isinstance(task_ids, list) else next(iter(told), None)
 
-    def get_ti_count(self, map_index: int | None = None, states: Any = None, **where: Any) -> int:
+    def get_ti_count(self, task_ids: Any, map_index: int | None = None, states: Any = None, **where: Any) -> int:
+        if TASK_ID not in task_ids:  # of the task that deletes, which has no other instances
+            return 0 if states else self.items
         tasks = self._select(None if map_index is None else [map_index])
         return sum(states is None or task.state in states for task in tasks)
 

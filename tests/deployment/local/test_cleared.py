@@ -23,12 +23,6 @@ def edit(deployment: LocalDeployment, dag_id: str, retries: int, command: str) -
     deployment.wait_for(lambda: deployment.do("retries_of", dag_id=dag_id, task_id="submit") == retries)
 
 
-def clear(deployment: LocalDeployment, dag_id: str, *task_ids: object, **how: object) -> None:
-    if AIRFLOW_VERSION >= (3, 1):
-        how["run_on_latest_version"] = True
-    deployment.do("clear", dag_id=dag_id, task_ids=list(task_ids), **how)
-
-
 def test_clear_after_retries_were_lowered_is_no_retry(deployment: LocalDeployment) -> None:
     """One try of two has succeeded: with ``retries=0``, Airflow makes 1 + 0 of the ``max_tries`` that were 1 before."""
     dag_id = "cleared_after_an_edit"
@@ -36,7 +30,8 @@ def test_clear_after_retries_were_lowered_is_no_retry(deployment: LocalDeploymen
     deployment.wait_for(lambda: deployment.do("run_state", dag_id=dag_id) == "success")
     (old,) = deployment.active(dag_id)
     edit(deployment, dag_id, retries=0, command="sleep 7200")
-    clear(deployment, dag_id, "submit")
+    on_latest = {"run_on_latest_version": True} if AIRFLOW_VERSION >= (3, 1) else {}
+    deployment.do("clear", dag_id=dag_id, task_ids=["submit"], **on_latest)
     deployment.wait_for(lambda: len(deployment.jobs(dag_id)) == 2)
     deployment.wait_for(lambda: deployment.do("run_state", dag_id=dag_id) == "success")
     assert deployment.do("instances", dag_id=dag_id)["submit"]["max_tries"] == 1
@@ -55,7 +50,7 @@ def test_clear_that_leaves_all_numbers_is_no_retry(deployment: LocalDeployment) 
     (old,) = deployment.active(dag_id)
     old.become("COMPLETED")
     deployment.do("pause", dag_id=dag_id, is_paused=True)
-    clear(deployment, dag_id, "submit")
+    deployment.do("clear", dag_id=dag_id, task_ids=["submit"])
     deployment.do("set_max_tries", dag_id=dag_id, task_id="submit", number=1)
     deployment.do("pause", dag_id=dag_id, is_paused=False)
     deployment.wait_for(lambda: len(deployment.jobs(dag_id)) == 2)
@@ -73,7 +68,7 @@ def test_healthy_siblings_of_a_cleared_wait_go_on(deployment: LocalDeployment) -
     failing, healthy = sorted(deployment.jobs(dag_id), key=lambda job: job.command)
     failing.become("FAILED")
     deployment.wait_for(lambda: deployment.state(dag_id, "wait[0]") == "failed")
-    clear(deployment, dag_id, ["wait", 0])
+    deployment.do("clear", dag_id=dag_id, task_ids=[["wait", 0]])
     deployment.wait_for(lambda: len(deployment.jobs(dag_id)) == 3)
     deployment.wait_for(lambda: deployment.is_triggered(dag_id, "wait[0]"))
     assert {
