@@ -7,6 +7,7 @@ import os
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from json import dumps
 from typing import Any
 from unittest.mock import patch
@@ -17,21 +18,32 @@ from airflow_provider_scnet.api import patience
 from airflow_provider_scnet.api.credentials import TokenCache
 from airflow_provider_scnet.connection.region import Region
 from airflow_provider_scnet.hooks.scnet import ScnetHook
-from airflow_provider_scnet.jobs import poller, submission
-from airflow_provider_scnet.operators import submitters
+from airflow_provider_scnet.jobs import namespace, poller, submission
+from airflow_provider_scnet.jobs.namespace import Namespace
+from airflow_provider_scnet.operators import delete, instance, submitters
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
 from airflow_provider_scnet.testing import Clock, RecordedRequest, ScnetEmulator
+from tests.simulation.processes import HERE, SharedTime, WireOfWorkers
+from tests.simulation.rules import SHOWN_WITHIN, Rules
 from tests.simulation.services import ANOTHER_REGION
-from tests.simulation.tasks import WireOfWorker, Worker, no_threads
-from tests.simulation.wire import VirtualTime
+from tests.simulation.triggerers import no_threads
 from tests.simulation.world import EPOCH, GATEWAYS, REGION, TOKEN_KEY
 
 SCHEDULER = "1638523853"
 NOWHERE = "http://127.0.0.1:9"
 LONGEST_LIFE = 1e6
-SHOWN_WITHIN = 58.0
-"""Seconds from a request to a list that shows what came of it, at most: a little less than is waited for."""
 OPEN_CODES = ("10001", "10012", "10013", "815005")
+SBATCH_FAILS = (
+    "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
+    "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
+    "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying.",
+    "sbatch: error: Batch job submission failed: Resource temporarily unavailable",
+    "sbatch: error: Batch job submission failed: Zero Bytes were transmitted or received",
+    "sbatch: error: Batch job submission failed: Transport endpoint is not connected",
+    "sbatch: error: Batch job submission failed: Unexpected message received",
+)
+"""What comes with 815007 where ``sbatch`` had no answer from its scheduler, which may have taken the job."""
+KNOWS_SBATCH = find_spec("airflow_provider_scnet.sbatch") is not None
 FAULTS: dict[str, Any] = {
     "nothing": None,
     "request lost": ("submit", {"drop": True}),
@@ -46,26 +58,26 @@ FAULTS: dict[str, Any] = {
 
 class MoodyRegion:
     """
-    An emulator in virtual time, as a seed draws it.
-
-    :param story: where to tell how.
+    An emulator in virtual time, as a seed draws it, for one Airflow or several. ``story`` tells how, and all that
+    happens.
     """
 
-    def __init__(self, rng: random.Random, story: list[str]) -> None:
+    def __init__(self, rng: random.Random) -> None:
         self._rng = rng
+        self.story: list[str] = []
         clock = Clock(start=EPOCH)
         self.scnet = ScnetEmulator(clock=clock, region_id=REGION, schedulers={SCHEDULER: "Cluster"}, token_lifetime=1e9)
         self.scnet._tokens._key = TOKEN_KEY  # all lives share one token, see `tests.simulation.world`
         self.scnet._tokens._clock = Clock(start=EPOCH)
         self.scnet._front._port = 9  # so that the platform can name it
         self.scnet.clock_skew = LONGEST_LIFE * 1e3  # who signs has bound the real clock
-        self.time = VirtualTime(clock, EPOCH, longest=LONGEST_LIFE)
-        self.worker = Worker(self.time)
-        self.wire = WireOfWorker(self.scnet, self.time, REGION, self.worker)
-        self._draw(story)
+        self.time = SharedTime(clock, EPOCH, longest=LONGEST_LIFE)
+        self.rules = Rules(self.scnet, self.story)
+        self.wire = WireOfWorkers(self.scnet, self.time, REGION, self.rules)
+        self._draw()
         self.heal()
 
-    def _draw(self, story: list[str]) -> None:
+    def _draw(self) -> None:
         rng = self._rng
         knobs = {
             "submit_lag": rng.choice((0, 0, 5, 20, 45)),
@@ -87,14 +99,16 @@ class MoodyRegion:
         """Whether nobody can miss that a job ended well."""
         gateways = rng.choice((["seeing"], ["seeing"], ["seeing", "blind"], ["blind", "seeing"]))
         self.scnet.regions[0].gateways = [f"http://{GATEWAYS[name]}/hpc" for name in gateways]
-        story.append(f"region {knobs}, gateways {gateways}")
+        self.story.append(f"region {knobs}, gateways {gateways}")
 
     def fall_ill(self) -> str:
         """Plan a fault, and return what it is called."""
         rng = self._rng
-        fault = rng.choice([*FAULTS, "effect unknown", "effect late", "a blank list"])
+        fault = rng.choice([*FAULTS, "effect unknown", "effect late", "a blank list", *["sbatch fails"] * KNOWS_SBATCH])
         if fault == "effect unknown":
             self.scnet.fail("submit", code=rng.choice(OPEN_CODES), effect=rng.random() < 0.5)
+        elif fault == "sbatch fails":
+            self.scnet.fail("submit", code="815007", msg=rng.choice(SBATCH_FAILS), effect=rng.random() < 0.5)
         elif fault == "effect late":
             self.wire.submission_lasts = rng.uniform(0, SHOWN_WITHIN - self._lag)
         elif fault == "a blank list":
@@ -130,6 +144,9 @@ class MoodyRegion:
                 stack.enter_context(patch.object(module, "log", mute))
             for kind in (ScnetHook, ScnetSubmitJobOperator, ScnetDeleteJobsOperator, BaseTrigger):
                 stack.enter_context(patch.object(kind, "log", mute))
+            stack.enter_context(patch.object(namespace, "namespace", lambda: Namespace(HERE.airflow.namespace)))
+            stack.enter_context(patch.object(delete, "shared_map_index", lambda *_: HERE.airflow.sought))
+            stack.enter_context(patch.object(instance, "_last_success", lambda ti: ti.last_success))
             for world in (self.wire.plugged_in(), self.time.passing(), no_threads()):
                 stack.enter_context(world)
             yield
