@@ -153,7 +153,7 @@ def read_to_the_end(
         records.update(dict.fromkeys(page.records))
         totals.add(page.total)
         gateways.add(page.gateway)
-        missing.difference_update(record.job_id for record in page.records)
+        missing.difference_update(one for record in page.records for one in (record.job_id, record.own_number))
         is_last = page.is_last
         if not is_last and (is_late() or (wanted and not missing)):
             break

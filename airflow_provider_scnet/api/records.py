@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -31,6 +31,7 @@ class JobRecord:
     query-history-job). Texts are empty and other members ``None`` where SCNet says nothing.
 
     :param job_id: the scheduler's id, e.g. ``197`` or ``5_1``.
+    :param own_number: of a member of an array that has a number of its own beside ``5_1``; empty otherwise.
     :param scheduler_id: the scheduler; a live detail does not tell.
     :param scheduler_name: the scheduler's display name, named by details and the history.
     :param user: the cluster user it belongs to.
@@ -75,6 +76,7 @@ class JobRecord:
     ended_at: datetime | None = None
     run_time: timedelta | None = None
     past: bool = False
+    own_number: str = ""
 
     @classmethod
     def read(cls, wire: object, *, scheduler_id: str = "", past: bool = False) -> JobRecord | None:
@@ -90,8 +92,11 @@ class JobRecord:
             return None
         attributes = _attributes(wire)
         status, word = _status_and_word(wire, attributes)
+        number = str(wire[JOB_ID]).strip()
+        member = member_of(wire)
         return cls(
-            job_id=str(wire[JOB_ID]).strip(),
+            job_id=member or number,
+            own_number=number if member and not member.startswith(f"{number}_") else "",
             scheduler_id=_first(wire, *REFERENCE_NAMES["scheduler_id"]) or scheduler_id,
             scheduler_name=_first(wire, "jobmanagerName"),
             user=_first(wire, "user", "userName"),
@@ -118,11 +123,39 @@ class JobRecord:
             past=past,
         )
 
+    def is_called(self, job_id: str) -> bool:
+        """
+        Tell whether it is a job.
+
+        :param job_id: the job's.
+        """
+        return job_id in (self.job_id, self.own_number)
+
+    def by_own_number(self) -> JobRecord | None:
+        """Return a member of an array as the job that it is beside that; ``None`` if it has no number of its own."""
+        return replace(self, job_id=self.own_number, own_number="") if self.own_number else None
+
     @property
     def state(self) -> JobState:
         """What follows from status and word."""
         phase = phase_of(self.status, self.word, past=self.past)
         return JobState(phase, quote(self.status, 20), quote(self.word, 40), quote(self.user, 40))
+
+
+def member_of(wire: Mapping[Any, Any]) -> str:
+    """
+    Return the id of a member of an array that SCNet calls by a number. Each has one of its own once it has started;
+    that of the one that started last is the array's, and a delete of it would end them all.
+
+    :param wire: one job as SCNet describes it.
+    :return: empty if it is no member, or called by a member's id anyway.
+    """
+    attributes = _attributes(wire)
+    number, array, member = (
+        str(value).strip() for value in (wire.get(JOB_ID), attributes.get("ArrayJobId"), attributes.get("ArrayTaskId"))
+    )
+    are_numbers = all(re.fullmatch(r"0|[1-9][0-9]{0,29}", text) for text in (number, array, member))
+    return f"{array}_{member}" if are_numbers and array != "0" and len(member) < 10 else ""
 
 
 def beijing_time(moment: datetime) -> str:

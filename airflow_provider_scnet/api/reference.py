@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from airflow_provider_scnet.api.job_ids import JobId, name_of, read_named
 from airflow_provider_scnet.exceptions import ScnetJobReferenceError
 from airflow_provider_scnet.wording import shown
 
 _SEPARATORS = frozenset(",:;")
-_JOB_ID = re.compile(r"(0|[1-9][0-9]*)(_(0|[1-9][0-9]*|\[[^\]]+\]))?")
-"""A job, a member of an array, or the rest of an array as schedulers list it: ``197``, ``5_1``, ``5_[2-9]``."""
 _NOTHING = frozenset({"", "None", "null"})
 
 
@@ -21,7 +20,8 @@ class JobRef(str):
 
     :param scheduler_id: the scheduler's id from ``GET /cluster`` (not the region's id), digits.
     :param user: the cluster user, i.e. the account on the cluster.
-    :param job_id: the scheduler's job id, ``197`` or ``5_1`` for an array member.
+    :param job_id: the scheduler's job id, ``197``, or ``5_1`` and ``5_[2,9-11]`` for members of an array. What a list
+        puts into brackets beside members is written so that a delete takes it: ``5_[1-5:2%4]`` is ``5_[1,3,5]``.
     :raises ScnetJobReferenceError: if a part could not be told apart from its neighbours on the wire.
     """
 
@@ -51,6 +51,16 @@ class JobRef(str):
     def job_id(self) -> str:
         """The scheduler's job id."""
         return self.partition(":")[2].removesuffix(":")
+
+    @property
+    def number(self) -> int:
+        """The number of the job, or of the array that it is a member of."""
+        return int(self.id.array)
+
+    @property
+    def id(self) -> JobId:
+        """The scheduler's job id, taken apart."""
+        return read_named(self.job_id)
 
 
 def is_nothing(value: object) -> bool:
@@ -96,13 +106,11 @@ def check_job_id(value: object) -> str:
     :param value: ``197``, ``5_1`` or ``5_[2-9]``; a number is fine.
     :raises ScnetJobReferenceError: if it is anything else.
     """
-    text = _check_name("job_id", value)
-    if not _JOB_ID.fullmatch(text):
-        raise ScnetJobReferenceError(
-            f"job_id={shown(text)}: a job id is a number such as '197', or '5_1'. Hand over what the submission "
-            f"returned."
-        )
-    return text
+    text = _text("job_id", value)
+    try:
+        return name_of(text)
+    except ValueError as error:
+        raise ScnetJobReferenceError(f"job_id={shown(text)}: {error}") from None
 
 
 def _check_name(part: str, value: object) -> str:

@@ -63,4 +63,4 @@ def surplus(origin: Origin, chosen: JobRef, jobs: Iterable[TaggedJob]) -> list[T
 
 def number_of(ref: JobRef) -> int:
     """Return the number of a job, or of the array that it is a member of."""
-    return int(ref.job_id.partition("_")[0])
+    return ref.number

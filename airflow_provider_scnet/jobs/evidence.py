@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -159,8 +159,10 @@ def read_detail(client: ScnetClient, ref: JobRef, listed_by: str = "") -> Detail
     began = client.patience.now()
     record = client.get_job(ref.job_id)
     read = Read(began, client.patience.now(), True, client.base_url, client.patience.wall_clock())
-    if record is None or record.job_id != ref.job_id or record.user not in ("", ref.user):
+    # Asked for an array, SCNet may tell of the member that has its number, which says nothing of the others.
+    if record is None or not record.is_called(ref.job_id) or record.user not in ("", ref.user):
         return Detail(None, read, is_ours=False)
+    record = replace(record, job_id=ref.job_id)
     if listed_by and record.scheduler_name not in ("", listed_by):
         return Detail(None, read, is_ours=False)
     names = client.known_schedulers()

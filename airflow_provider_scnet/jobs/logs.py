@@ -63,7 +63,7 @@ def show_logs(
 def _describe(client: ScnetClient, ref: JobRef) -> JobRecord | None:
     """Details know no scheduler, so that the job found may be another's."""
     record = client.get_job(ref.job_id)
-    if record and record.user in ("", ref.user) and record.job_id == ref.job_id:
+    if record and record.user in ("", ref.user) and record.is_called(ref.job_id):
         return record
     now = datetime.fromtimestamp(client.patience.wall_clock(), UTC)
     past = client.list_history(
@@ -74,7 +74,7 @@ def _describe(client: ScnetClient, ref: JobRef) -> JobRecord | None:
         job_id=ref.job_id,
         wanted=[ref.job_id],
     )
-    return next((record for record in past.records if record.job_id == ref.job_id), None)
+    return next((record for record in past.records if record.is_called(ref.job_id)), None)
 
 
 def _path(record: JobRecord | None, stream: str) -> str:

@@ -23,25 +23,34 @@ class Memory:
     :param sent_at: when a submission was about to be sent last, in seconds since the epoch; ``None`` if none was.
     :param ref: what came of it; ``None`` if that is not known.
     :param killed: what deletes were sent of because the task was told to stop: no later try goes on with these.
+    :param is_done: the try had nothing left to do but to succeed.
     """
 
     sent_at: float | None
     ref: JobRef | None = None
     killed: frozenset[JobRef] = frozenset()
+    is_done: bool = False
 
 
 def read_since(store: Any, tag: JobTag) -> int:
     """
-    Return the try that is noted to have begun the present life of a task instance; 0 if none is.
+    Return the try that is known to have begun the present life of a task instance; 0 if none is. Every submission is
+    noted before it is sent, so that an empty store was dropped by a clear, as Airflow 3.4 does; and what was done needs
+    no retry. Both count only if something in the run was cleared meanwhile.
 
     :param store: ``context["task_state_store"]``, or ``None``.
-    :param tag: of the task instance.
+    :param tag: of what would be submitted now.
     """
     noted = _noted(store)
     named = JobTag.read(str(noted.get("name")))
+    if store is not None and not noted and tag.clears:
+        return tag.try_number
+    if named is None or (named.instance, named.generation) != (tag.instance, tag.generation):
+        return 0
+    if noted.get("done") is True and named.clears != tag.clears:
+        return tag.try_number
     since = noted.get("since")
-    is_ours = named and (named.instance, named.generation) == (tag.instance, tag.generation)
-    return since if is_ours and isinstance(since, int) else 0
+    return since if isinstance(since, int) else 0
 
 
 class Notebook:
@@ -70,6 +79,7 @@ class Notebook:
             float(sent_at) if isinstance(sent_at, int | float) else None,
             _ref(noted.get("ref")),
             frozenset(_refs(noted.get("killed"))),
+            noted.get("done") is True,
         )
 
     def note_before(self, memory: Memory) -> None:
@@ -98,11 +108,23 @@ class Notebook:
 
         :param ref: the job.
         """
+        self.note_after(Memory(time.time(), ref, self._killed() | {ref}))
+
+    def note_done(self, ref: JobRef) -> None:
+        """
+        Take down that the task has nothing left to do but to succeed.
+
+        :param ref: its job.
+        """
+        if self._store is not None:
+            self.note_after(Memory(time.time(), ref, self._killed(), is_done=True))
+
+    def _killed(self) -> frozenset[JobRef]:
         try:
             known = self.read()
-        except Exception:  # as below: then what was killed before that is forgotten
+        except Exception:  # as in `note_after`: then what was killed before that is forgotten
             known = None
-        self.note_after(Memory(time.time(), ref, frozenset({ref, *(known.killed if known else ())})))
+        return known.killed if known else frozenset()
 
     def _write(self, memory: Memory) -> None:
         if self._store is not None:
@@ -110,6 +132,7 @@ class Notebook:
                 "sent_at": memory.sent_at,
                 "ref": str(memory.ref or ""),
                 "killed": sorted(str(ref) for ref in memory.killed),
+                "done": memory.is_done,
             }
             self._store.set(KEY, {"name": self._life.tag.name("job"), "since": self._life.since, **noted})
 

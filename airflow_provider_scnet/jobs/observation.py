@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from airflow_provider_scnet.api.gateway import ScnetClient
+from airflow_provider_scnet.api.job_ids import is_one_member
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import JobState, Phase
 from airflow_provider_scnet.exceptions import ScnetError, ScnetRequestError, ScnetTransientError
@@ -203,9 +203,9 @@ class Observer:
         """Those whose end nothing but a code tells, if the list shows nothing of the array to go on."""
         if not job.members.is_array or job.state.phase is not Phase.CLAIMED or job.ref not in self._seen:
             return []
-        array = job.ref.job_id.partition("_")[0]  # under which the rest of it may be listed
+        array = job.ref.id.array  # under which the rest of it may be listed
         ids = sorted(job.members.claimed - job.members.asked)
-        known = [job_id for job_id in ids if re.fullmatch(rf"{array}(_(0|[1-9]\d*))?", job_id)]
+        known = [job_id for job_id in ids if job_id == array or is_one_member(job_id)]
         return [JobRef(job.ref.scheduler_id, job.ref.user, job_id) for job_id in known]
 
     def _may_tell_more(self, job: Progress) -> bool:
@@ -282,7 +282,7 @@ class Observer:
     def _look_up_one(self, job: Progress) -> bool:
         """A member of an array may be listed as part of it. Tell whether to go on with the next job."""
         self._inquiries[job.ref].lookups += 1
-        ids = dict.fromkeys([job.ref.job_id, job.ref.job_id.partition("_")[0]])
+        ids = dict.fromkeys([job.ref.job_id, job.ref.id.array])
         try:
             evidence = read_list(self._client, self._scheduler_id, job_ids=list(ids), is_late=self._is_late)
         except ScnetError as error:

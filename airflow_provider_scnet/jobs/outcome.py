@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Self
 
+from airflow_provider_scnet.api.job_ids import is_one_member
 from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import Phase, words_of
@@ -127,8 +127,8 @@ class Outcome:
     @property
     def log_ref(self) -> JobRef:
         """The job, or the member of an array, whose log tells why."""
-        is_member = re.fullmatch(r"\d+_\d+", self.job_id) is not None
-        return JobRef(self.ref.scheduler_id, self.ref.user, self.job_id) if is_member else self.ref
+        scheduler_id, user = self.ref.scheduler_id, self.ref.user
+        return JobRef(scheduler_id, user, self.job_id) if is_one_member(self.job_id) else self.ref
 
     def as_record(self) -> dict[str, Any]:
         """Return what became of the job and what it cost, for XCom: always the same keys, in JSON types."""

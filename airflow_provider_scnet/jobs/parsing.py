@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any, TypeAlias
 
-from airflow_provider_scnet.api.records import REFERENCE_NAMES, JobRecord
+from airflow_provider_scnet.api.records import REFERENCE_NAMES, JobRecord, member_of
 from airflow_provider_scnet.api.reference import JobRef, check_job_id, check_scheduler_id, check_user, is_nothing
 from airflow_provider_scnet.exceptions import ScnetJobReferenceError
+from airflow_provider_scnet.jobs.literals import read_literal
 from airflow_provider_scnet.wording import shown
 
 Default: TypeAlias = "str | int | Callable[[], str] | None"
 """A default for plain job ids, or how to find it; asked only when it is needed."""
 
-_WIRE_ENTRY = re.compile(r"(?P<scheduler_id>[^,:;]*),(?P<user>[^,:;]*):(?P<job_id>[^,:;]*):")
+_WIRE_ENTRY = re.compile(r"(?P<scheduler_id>[^,:;]*),(?P<user>[^,:;]*):(?P<job_id>[^,:;\[]*(?:\[[^;]*)?):")
+_BRACKET = re.compile(r"\[[^\]]*\]?")
+_COMMA = re.compile(r",(?![^\[]*\])")
+"""Between ids, and not between members: ``197, 5_[2,9-11]``."""
 _LAZY_SEQUENCE = re.compile(r"Lazy\w*Sequence\(")
 _CHECKS = {"scheduler_id": check_scheduler_id, "user": check_user, "job_id": check_job_id}
 
@@ -27,8 +29,9 @@ def parse_jobs(jobs: Any, *, scheduler_id: Default = None, user: Default = None)
 
     Accepted: a :class:`JobRef`; a ``JobRecord`` out of a list; a mapping with ``scheduler_id``/``user``/``job_id`` or
     SCNet's own field names; a wire string ``"1638523853,test:197:;1638523853,test:196:"``; a bare id (``"197"``,
-    ``197``, ``"5_1"``); comma-separated bare ids; JSON or Python-literal text of these; any nesting of sequences and
-    sets. ``None``, ``""``, ``"None"`` and ``[]`` stand for nothing.
+    ``197``, ``"5_1"``, ``"5_[2,9-11]"``); comma-separated bare ids; JSON or Python-literal text of these, of which
+    numbers are taken as they are spelt; any nesting of sequences and sets. ``None``, ``""``, ``"None"`` and ``[]``
+    stand for nothing.
 
     :param scheduler_id: default for elements without one; a callable is asked at most once, and only
         after everything was understood.
@@ -93,23 +96,23 @@ def _drafts_of_text(text: str) -> Iterator[dict[str, str]]:
         )
     if text[0] in "[{(\"'":
         yield from _drafts(_literal(text))
-    elif ":" in text or ";" in text:
+        return
+    outside = _BRACKET.sub("", text)
+    if ":" in outside or ";" in outside:
         yield from map(_draft_of_entry, _entries(text))
-    elif "," in text:
-        for part in text.split(","):
+    elif "," in outside:
+        for part in _COMMA.split(text):
             yield from _drafts_of_text(part.strip())
     else:
         yield {"job_id": check_job_id(text)}
 
 
 def _literal(text: str) -> Any:
-    """Read JSON, or what Jinja makes of a list or dict: its Python ``repr``."""
-    for read in (json.loads, ast.literal_eval):
-        try:
-            return read(text)
-        except (ValueError, SyntaxError, TypeError, MemoryError):
-            continue
-    raise ScnetJobReferenceError(f"jobs: {shown(text)} looks like a list or mapping but is neither JSON nor Python.")
+    """JSON, or what Jinja makes of a list or dict: its Python ``repr``."""
+    try:
+        return read_literal(text)
+    except ValueError as error:
+        raise ScnetJobReferenceError(f"jobs: {shown(text)} looks like a list or mapping but {error}.") from None
 
 
 def _entries(text: str) -> list[str]:
@@ -138,6 +141,8 @@ def _draft_of_mapping(mapping: Mapping[Any, Any]) -> dict[str, str]:
             )
         if given:
             found[part] = given[0]
+    if member := member_of(mapping):
+        found["job_id"] = member
     if "job_id" not in found:
         raise ScnetJobReferenceError(
             f"jobs: the mapping with the keys {shown(list(mapping))} names no job; it needs `job_id` (or `jobId`)."

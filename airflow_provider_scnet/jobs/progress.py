@@ -96,8 +96,7 @@ class Progress:
 
     def __post_init__(self) -> None:
         self.batch_limit = self.batch_size
-        self.members.is_array = "[" in self.ref.job_id
-        self.members.is_one = "_" in self.ref.job_id and not self.members.is_array
+        self.members.is_array, self.members.is_one = self.ref.id.is_bracket, self.ref.id.is_one_member
 
     @property
     def last_seen(self) -> JobState:

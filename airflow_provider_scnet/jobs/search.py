@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from airflow_provider_scnet.api.gateway import ScnetClient
+from airflow_provider_scnet.api.job_ids import read_listed
 from airflow_provider_scnet.api.listing import JobListing
 from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
@@ -82,7 +82,7 @@ class TaggedJob:
     @property
     def number(self) -> int:
         """By which the oldest of several is found: a requeue moves the time of the submission, but not the number."""
-        return int(self.ref.job_id)
+        return self.ref.number
 
 
 @dataclass(frozen=True)
@@ -168,9 +168,9 @@ def jobs_of(tasks: Collection[str], records: Iterable[JobRecord], scheduler_id: 
     """
     jobs: dict[tuple[str, JobTag], list[JobRecord]] = defaultdict(list)
     for record in records:
-        tag, number = JobTag.read(record.name), re.match(r"\d+", record.job_id)
-        if tag and tag.task in tasks and number:
-            jobs[number[0], tag].append(record)
+        tag, job_id = JobTag.read(record.name), read_listed(record.job_id)
+        if tag and tag.task in tasks and job_id:
+            jobs[job_id.array, tag].append(record)
     return [TaggedJob(JobRef(scheduler_id, user, job_id), tag, tuple(of_job)) for (job_id, tag), of_job in jobs.items()]
 
 

@@ -191,10 +191,17 @@ def _halves(batch: list[Progress]) -> list[list[Progress]]:
 
 
 def _batches(jobs: Sequence[Progress]) -> list[list[Progress]]:
-    """Cut jobs into batches; each travels in a batch no larger than its own limit."""
+    """
+    Cut jobs into batches; each travels in a batch no larger than its own limit. A scheduler that cannot read what an id
+    has in brackets carries out nothing of the whole request.
+    """
     batches: list[list[Progress]] = []
     limit = 0
     for job in jobs:
+        if job.ref.id.is_bracket:
+            batches.append([job])
+            limit = 0
+            continue
         limit = min(limit, job.batch_limit)
         if not batches or len(batches[-1]) >= limit:
             batches.append([])

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from airflow_provider_scnet.api.job_ids import read_listed
 from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import NOT_LISTED, JobState, Phase, least_finished
-
-_ID = re.compile(r"(?P<array>\d+)(?:_(?P<member>\d{1,9}(?![\d:-])|\[[^\]]*\]))?(?P<rest>.*)", re.DOTALL)
-_RANGE = re.compile(r"(\d{1,9})(?:-(\d{1,9})(?::(\d{1,9}))?)?")
-"""``4``, ``2-9`` or ``1-9:2`` within ``5_[...]``."""
-_MOST_MEMBERS = 100_000
-"""That are told one by one; schedulers allow no array near this size."""
 
 
 @dataclass(frozen=True)
@@ -89,16 +83,16 @@ class Sightings:
         self._by_array: dict[str, list[JobRecord]] = defaultdict(list)
         self._members: dict[str, list[JobRecord]] = defaultdict(list)  # each under an id of its own
         self._rests: dict[str, list[JobRecord]] = defaultdict(list)  # all others of an array
-        for record in self.records:
-            if match := _ID.match(record.job_id):
-                self._by_array[match["array"]].append(record)
-                is_one = (match["member"] or "").isdigit() and not match["rest"]
-                (self._members[record.job_id] if is_one else self._rests[match["array"]]).append(record)
+        for record in [*self.records, *filter(None, map(JobRecord.by_own_number, self.records))]:
+            if listed := read_listed(record.job_id):
+                self._by_array[listed.array].append(record)
+                is_one = listed.is_one_member and not listed.rest
+                (self._members[record.job_id] if is_one else self._rests[listed.array]).append(record)
 
     def records_of(self, ref: JobRef) -> list[JobRecord]:
         """Return the entries of the list that say something of a job."""
         entries = [record for record in self._candidates(ref) if concerns(record, ref)]
-        if "_" in ref.job_id and any(record.job_id == ref.job_id for record in entries):
+        if ref.id.members is not None and any(record.job_id == ref.job_id for record in entries):
             # A member that is listed speaks for itself, not its array, which others are still part of.
             return [record for record in entries if "_" in record.job_id]
         return entries
@@ -119,7 +113,7 @@ class Sightings:
         return Sighting(
             next(state for state in states.values() if state.phase is phase),
             max((end for end in ends if end), default=None) if all(ends) else None,
-            has_members=_is_array(ref) and any(_has_member(record.job_id) for record in entries),
+            has_members=not ref.id.is_one_member and any(_has_members(record) for record in entries),
             going_on=frozenset(going_on),
             claimed=frozenset(claimed - going_on),
             ended=frozenset(ended - claimed - going_on),
@@ -128,10 +122,9 @@ class Sightings:
 
     def _candidates(self, ref: JobRef) -> Sequence[JobRecord]:
         """Of the members of a large array, one is not compared with all the others."""
-        array = _array_of(ref.job_id)
-        if _is_array(ref):
-            return self._by_array.get(array, ())
-        return [*self._members.get(ref.job_id, ()), *self._rests.get(array, ())]
+        if not ref.id.is_one_member:
+            return self._by_array.get(ref.id.array, ())
+        return [*self._members.get(ref.job_id, ()), *self._rests.get(ref.id.array, ())]
 
 
 def latest(live: Iterable[JobRecord], past: Iterable[JobRecord]) -> list[JobRecord]:
@@ -159,68 +152,30 @@ def concerns(record: JobRecord, ref: JobRef) -> bool:
     :param record: the entry.
     :param ref: the job we look for.
     """
-    listed, wanted = _ID.match(record.job_id), _ID.match(ref.job_id)
-    if not listed or not wanted or listed["array"] != wanted["array"]:
-        return False
-    if record.scheduler_id not in ("", ref.scheduler_id):
-        return False
-    if not listed["member"] or not wanted["member"]:
-        return True
-    return _overlap(listed["member"], wanted["member"])
+    listed = read_listed(record.job_id)
+    return record.scheduler_id in ("", ref.scheduler_id) and listed is not None and listed.overlaps(ref.id)
 
 
 def _state(record: JobRecord, ref: JobRef) -> JobState:
     """The end of a job's step, or of what is left of an array, is not the end of the job or of one member."""
-    match = _ID.match(record.job_id)
-    is_odd = bool(match and match["rest"])
-    is_the_array = "_" in ref.job_id and "_" not in record.job_id
+    listed = read_listed(record.job_id)
+    is_odd = bool(listed and listed.rest)
+    is_the_array = ref.id.members is not None and "_" not in record.job_id
     state = record.state
     return replace(state, phase=Phase.CLAIMED) if state.phase is Phase.ENDED and (is_odd or is_the_array) else state
 
 
-def _array_of(job_id: str) -> str:
-    return job_id.partition("_")[0]
+def _has_members(record: JobRecord) -> bool:
+    listed = read_listed(record.job_id)
+    return listed is not None and listed.members is not None
 
 
-def _is_array(ref: JobRef) -> bool:
-    """Whether a job may be one: it is no single member."""
-    return "_" not in ref.job_id or "[" in ref.job_id
-
-
-def _has_member(job_id: str) -> bool:
-    match = _ID.match(job_id)
-    return bool(match and match["member"])
-
-
-def _overlap(one: str, other: str) -> bool:
-    if one.isdigit() and other.isdigit():
-        return one == other
-    if one.startswith("[") and other.startswith("["):
-        return True  # both are what is left of an array, at different moments
-    members, member = (other, one) if one.isdigit() else (one, other)
-    return _holds(members, int(member))
-
-
-def _holds(members: str, member: int) -> bool:
-    """Whether a member is among ``[2-9,11%4]``; what cannot be read may hold any."""
-    ranges = _ranges(members)
-    return not ranges or any(member in numbers for numbers in ranges)
-
-
-def _members_of(job_id: str) -> set[str]:
-    """The waiting rest of an array, member by member, as they are listed later; any other id is itself."""
-    match = _ID.fullmatch(job_id)
-    ranges = _ranges(match["member"]) if match and match["member"] and not match["rest"] else []
-    if not match or not ranges or sum(map(len, ranges)) > _MOST_MEMBERS:
-        return {job_id}
-    return {f"{match['array']}_{number}" for numbers in ranges for number in numbers}
-
-
-def _ranges(members: str) -> list[range]:
-    """Read ``[2-9,11%4]``; nothing if that is not possible."""
-    matches = [_RANGE.fullmatch(part.strip()) for part in members.strip("[]").partition("%")[0].split(",")]
-    return [
-        range(int(match[1]), int(match[2] or match[1]) + 1, int(match[3] or 1) or 1)
-        for match in matches
-        if match and None not in matches
-    ]
+def _members_of(job_id: str) -> list[str]:
+    """
+    The waiting rest of an array, member by member, as they are listed later; any other id is itself. One that was cut
+    before the first member's end is what is left of the array.
+    """
+    listed = read_listed(job_id)
+    if listed is None or listed.rest or listed.members is None:
+        return [job_id]
+    return listed.member_ids() or [job_id if listed.is_whole else listed.array]

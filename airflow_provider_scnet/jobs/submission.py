@@ -130,14 +130,6 @@ class Submission:
         found = self._search()
         return self._adopt(found) if found else self._submit()
 
-    def note_killed(self, ref: JobRef) -> None:
-        """
-        Take down that a delete of the job was sent: no later try goes on with it.
-
-        :param ref: the job.
-        """
-        self._notebook.note_killed(ref)
-
     def find(self) -> JobRef | None:
         """Return the job as far as it is known: what is remembered, else what is listed. Nothing is submitted."""
         self._memory = known = self._notebook.read() or self._memory

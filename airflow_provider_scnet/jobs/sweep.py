@@ -34,6 +34,9 @@ class Sought:
     :param user: the cluster user who submitted them.
     :param all_told: every instance of the tasks has told its job, so that none can be listed late.
     :param map_index: of the task instances; ``None`` for all.
+    :param items: with ``map_index``: how many there are of them; jobs of any beyond that are looked for as well, for
+        nobody else is left to do so.
+    :param gone: what stands for tasks that exist no more, whatever map index.
     :param to_be_found: those of the tasks that have had a job for sure: if none is found, ended or not, then what
         stands for them is misspelt, or is looked for in the wrong place.
     """
@@ -43,9 +46,19 @@ class Sought:
     all_told: bool
     map_index: int | None = None
     to_be_found: Collection[str] = ()
+    items: int | None = None
+    gone: Collection[str] = ()
 
     def __contains__(self, tag: JobTag) -> bool:
-        return tag.task in self.tasks and self.map_index in (None, tag.map_index)
+        is_item = self.items is None or 0 <= tag.map_index < self.items
+        return tag.task in self.gone or (
+            tag.task in self.tasks and (self.map_index in (None, tag.map_index) or not is_item)
+        )
+
+    @property
+    def tags(self) -> list[str]:
+        """All that the names of the jobs may carry."""
+        return [*self.tasks, *self.gone]
 
 
 class Sweep:
@@ -178,7 +191,7 @@ class Sweep:
         is_complete, is_blank, self._trouble = True, True, None
         for scheduler_id in sorted(self._schedulers()):
             try:
-                found = Search(self._client, scheduler_id, self._sought.user, self._sought.tasks).listed()
+                found = Search(self._client, scheduler_id, self._sought.user, self._sought.tags).listed()
             except ScnetError as error:
                 self._note_trouble(error)
                 continue

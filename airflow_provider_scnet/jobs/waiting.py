@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_provider_scnet.api.gateway import ScnetClient
+from airflow_provider_scnet.api.job_ids import is_one_member
 from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import Phase
@@ -51,7 +51,6 @@ LONGEST_DELETE = 20.0
 """Seconds for deletes that nobody waits for."""
 LONGEST_PAUSE = 300.0
 """Seconds between two looks that fail, unless looks are further apart anyway."""
-_MEMBER = re.compile(r"\d+_\d+")
 
 log = logging.getLogger(__name__)
 
@@ -267,7 +266,7 @@ class Watch:
         it without being started again.
         """
         members = self._members.setdefault(ref, {})
-        members.update({one.job_id: one for one in told if _MEMBER.fullmatch(one.job_id) and one.job_id != ref.job_id})
+        members.update({one.job_id: one for one in told if is_one_member(one.job_id) and one.job_id != ref.job_id})
         ids = {record.job_id for record in told}
         return [
             replace(member, past=member.past or member.state.phase is Phase.INTERRUPTED)

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
+from airflow_provider_scnet.exceptions import ScnetJobsNotDeletedError
 from airflow_provider_scnet.jobs.options import DeleteOptions, seconds
+from airflow_provider_scnet.jobs.rendering import SpelledFields
 from airflow_provider_scnet.operators.submit import ScnetSubmitJobOperator
-from airflow_provider_scnet.operators.submitters import ask, shared_map_index, task_ids_of
+from airflow_provider_scnet.operators.submitters import Inquiry, task_ids_of
 from airflow_provider_scnet.triggers import events
 from airflow_provider_scnet.triggers.deadline import backstop_of, deadline_of
 
@@ -26,7 +28,16 @@ if TYPE_CHECKING:
     from airflow_provider_scnet.jobs.sweep import Sought, Sweep
 
 
-class ScnetDeleteJobsOperator(BaseOperator):
+class NotGiven(tuple[()]):
+    """No jobs, of an argument that was left out: ``None``, ``[]`` and ``()`` are given."""
+
+    __slots__ = ()
+
+
+NOT_GIVEN = NotGiven()
+
+
+class ScnetDeleteJobsOperator(SpelledFields, BaseOperator):
     """
     Delete SCNet jobs and succeed only when each was seen not to be active any more.
 
@@ -36,7 +47,7 @@ class ScnetDeleteJobsOperator(BaseOperator):
     ``{"deleted": [...], "gone": [...], "accepted": [...]}``, references as text.
 
     :param jobs: (templated) what to delete: references, plain ids, mappings, texts or nested sequences of these, see
-        :func:`airflow_provider_scnet.jobs.parsing.parse_jobs`. Nothing (``None``, ``""``, ``[]``) is a success.
+        :func:`airflow_provider_scnet.jobs.parsing.parse_jobs`. Nothing (``None``, ``""``, ``[]``, ``()``) is a success.
     :param submitted_by: tasks of :class:`ScnetSubmitJobOperator`, mapped or not, what they return, or their ids with
         the groups they are in; one or several. All jobs of this run that carry these tasks in their names are deleted,
         whatever XCom says. Where a task instance has not told its job, lists have to show none for ``absent_for``.
@@ -70,7 +81,7 @@ class ScnetDeleteJobsOperator(BaseOperator):
     def __init__(
         self,
         *,
-        jobs: Any = (),
+        jobs: Any = NOT_GIVEN,
         submitted_by: Any = None,
         job_tags: str | Sequence[str] = (),
         scnet_conn_id: str = "scnet_default",
@@ -86,7 +97,7 @@ class ScnetDeleteJobsOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.jobs = jobs
+        self.jobs = () if jobs is NOT_GIVEN else jobs
         self.job_tags = job_tags
         self.scnet_conn_id = scnet_conn_id
         self.scheduler_id = scheduler_id
@@ -99,9 +110,11 @@ class ScnetDeleteJobsOperator(BaseOperator):
         self.batch_size = batch_size
         self.deferrable = deferrable
         self._hook: ScnetHook | None = None
+        self._doubt = ""
+        self._keep_fields_plain()
         DeleteOptions(**self._options())
-        self.submitted_by = task_ids_of(submitted_by, ScnetSubmitJobOperator, scnet_conn_id)
-        if jobs == () and not job_tags and not self.submitted_by:
+        self.submitted_by = task_ids_of(submitted_by, ScnetSubmitJobOperator, self)
+        if jobs is NOT_GIVEN and not job_tags and not self.submitted_by:
             raise ValueError("jobs, submitted_by, job_tags: give at least one of them.")
         if job_tags and self.submitted_by:
             raise ValueError("submitted_by, job_tags: give one of the two; each run has tags of its own.")
@@ -131,14 +144,16 @@ class ScnetDeleteJobsOperator(BaseOperator):
         drive(rounds, hook.client.patience)
         return self._told(engine.report().as_xcom())
 
-    def execute_complete(self, context: Context, event: Any = None) -> dict[str, list[str]]:
+    def execute_complete(self, context: Context, event: Any = None, doubt: str = "") -> dict[str, list[str]]:
         """
         Go on when the trigger has deleted.
 
         :param event: what it has to say.
+        :param doubt: why a job may be left all the same, see :class:`airflow_provider_scnet.operators.submitters.Told`.
         """
         if events.is_of_earlier_try(event, context["ti"].try_number):
             return self.execute(context)
+        self._doubt = doubt
         events.read(event, events.Status.DELETED)
         return self._told(event["report"])
 
@@ -154,13 +169,17 @@ class ScnetDeleteJobsOperator(BaseOperator):
         from airflow_provider_scnet.jobs.sweep import Sought
 
         ti = context["ti"]
-        map_index = shared_map_index(self, self.submitted_by, ti.map_index)
-        told = ask(context, self.submitted_by, map_index, logger=self.log)
+        told = Inquiry(self, context, logger=self.log).ask()
+        self._doubt = told.doubt
         refs = list(dict.fromkeys([*refs, *hook.parse_jobs(told.refs)]))
         run: dict[str, Any] = {"dag_id": ti.dag_id, "run_id": ti.run_id}
         run["began"] = getattr(context.get("dag_run"), "start_date", None)
-        tasks = [tag for task_id in self.submitted_by for tag in TaskTags.of(namespace(), task_id=task_id, **run)]
-        return refs, Sought(tasks, hook.submitting_user, all_told=told.is_all, map_index=map_index)
+        tasks, gone = (
+            [tag for task_id in ids for tag in TaskTags.of(namespace(), task_id=task_id, **run)]
+            for ids in (self.submitted_by, told.gone)
+        )
+        whose = Sought(tasks, hook.submitting_user, told.is_all, told.map_index, items=told.items, gone=gone)
+        return refs, whose
 
     def _engine(self, hook: ScnetHook, refs: list[JobRef], sought: Sought | None) -> Deletion | Sweep:
         from airflow_provider_scnet.jobs.sweep import Sweep
@@ -183,9 +202,14 @@ class ScnetDeleteJobsOperator(BaseOperator):
             sought=None if engine.sought is None else asdict(engine.sought),
             try_number=context["ti"].try_number,
         )
-        self.defer(trigger=trigger, method_name="execute_complete", timeout=backstop_of(deadline))
+        kwargs = {"doubt": self._doubt} if self._doubt else None
+        self.defer(trigger=trigger, method_name="execute_complete", kwargs=kwargs, timeout=backstop_of(deadline))
 
     def _told(self, report: dict[str, list[str]]) -> dict[str, list[str]]:
+        if self._doubt:
+            raise ScnetJobsNotDeletedError(
+                f"The jobs that are known do not run any more, but others may: {self._doubt} Look at the platform."
+            )
         if not any(report.values()):
             self._say_that_nothing_is_left_to_do()
         return {"deleted": [], "gone": [], "accepted": [], **report}

@@ -43,7 +43,9 @@ def life_of(context: Context, *, retries: int, specification: str) -> Life:
         try_number=ti.try_number,
         clears=getattr(run, "clear_number", None) or 0,
     )
-    since = max(_begun_by(ti), read_since(context.get("task_state_store"), tag))
+    since = 0
+    if ti.try_number > 1:
+        since = max(_begun_by(ti), read_since(context.get("task_state_store"), tag))
     return Life(tag, tasks.earlier, retries, since)
 
 
@@ -59,10 +61,8 @@ def may_have_run(context: Context) -> bool:
 def _begun_by(ti: Any) -> int:
     """
     The try that is known to have begun this life; 0 if none is. Nothing but a clear follows a try that has succeeded:
-    Airflow 3 then names what that try has returned among what is to be cleared of it.
+    Airflow 3.0 to 3.3 then name what that try has returned among what is to be cleared of it.
     """
-    if ti.try_number == 1:
-        return 0
     try:
         import airflow.sdk  # noqa: F401
     except ImportError:  # Airflow 2

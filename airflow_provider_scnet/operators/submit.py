@@ -12,8 +12,10 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 from airflow_provider_scnet.api.reference import check_scheduler_id, is_nothing
 from airflow_provider_scnet.exceptions import ScnetError, ScnetStoppedError, ScnetWaitTimeoutError
 from airflow_provider_scnet.jobs.options import lines, seconds
+from airflow_provider_scnet.jobs.rendering import SpelledFields
 from airflow_provider_scnet.jobs.specification import JobSpecification
 from airflow_provider_scnet.operators.instance import life_of, may_have_run
+from airflow_provider_scnet.operators.origin import tell as tell_origin
 from airflow_provider_scnet.triggers import events
 from airflow_provider_scnet.triggers.deadline import backstop_of, counts_deferred_time, deadline_of
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_scnet.api.reference import JobRef
     from airflow_provider_scnet.hooks.scnet import ScnetHook
+    from airflow_provider_scnet.jobs.lives import Life
+    from airflow_provider_scnet.jobs.memory import Notebook
     from airflow_provider_scnet.jobs.outcome import Outcome
     from airflow_provider_scnet.jobs.submission import Submission
     from airflow_provider_scnet.jobs.waiting import Watch
@@ -33,7 +37,7 @@ LONGEST_RUN = timedelta(days=30)
 """How far back the history is searched where Airflow does not say when the DAG run began."""
 
 
-class ScnetSubmitJobOperator(BaseOperator):
+class ScnetSubmitJobOperator(SpelledFields, BaseOperator):
     """
     Submit a job to SCNet, exactly once for each life of the task instance, whatever Airflow or SCNet do: every job
     carries its task in its name. A retry adopts the job of an earlier try if command and resources are the same; a
@@ -160,6 +164,7 @@ class ScnetSubmitJobOperator(BaseOperator):
         self._watch: Watch | None = None
         self._ref: JobRef | None = None
         self._is_killed = self._is_delete_sent = False
+        self._keep_fields_plain()
         JobSpecification.check_parsed(self._arguments())
 
     @cached_property
@@ -172,6 +177,7 @@ class ScnetSubmitJobOperator(BaseOperator):
         """Submit the job, or find it, and wait for it; see the class."""
         from airflow_provider_scnet.jobs.namespace import namespace
 
+        tell_origin(self, context)
         self._submission = submission = self._prepare(context)
         self.log.info("Namespace of this Airflow's jobs: %s.", namespace())
         if self._is_killed:
@@ -182,6 +188,7 @@ class ScnetSubmitJobOperator(BaseOperator):
             raise self._stopped(context)
         context["ti"].xcom_push(key="job", value=str(self._ref))
         if not self.wait:
+            self._notebook(context, submission.life).note_done(self._ref)
             return str(self._ref)
         if self.deferrable:
             self._defer(context, self._ref)
@@ -272,6 +279,7 @@ class ScnetSubmitJobOperator(BaseOperator):
             raise error_of([outcome], is_final=False)
         if self.log_lines:
             show_logs(self._hook.client, outcome.log_ref, self.log_lines, streams=("stdout",), logger=self.log)
+        self._notebook(context).note_done(outcome.ref)
         return str(outcome.ref)
 
     @property
@@ -303,7 +311,7 @@ class ScnetSubmitJobOperator(BaseOperator):
 
     def _note_killed(self, context: Context) -> None:
         if self.cancel_on_kill and self._watched:
-            (self._submission or self._prepare(context)).note_killed(self._watched)
+            self._notebook(context).note_killed(self._watched)
 
     def _delete_at_once(self, ref: JobRef) -> None:
         """In a signal handler, an error would strike whatever was interrupted."""
@@ -344,27 +352,33 @@ class ScnetSubmitJobOperator(BaseOperator):
     # --- this task instance ------------------------------------------------------------------------------------------
 
     def _prepare(self, context: Context) -> Submission:
-        from airflow_provider_scnet.jobs.memory import Notebook
-        from airflow_provider_scnet.jobs.naming import JOB_NAME, specification_tag
         from airflow_provider_scnet.jobs.submission import Submission, Target
 
-        hook = self._hook
-        members = JobSpecification(**self._arguments()).as_members("")
-        life = life_of(context, retries=self.retries or 0, specification=specification_tag(members))
-        name = life.tag.name(self.task_id if is_nothing(self.job_name) else str(self.job_name))
+        hook, (life, members) = self._hook, self._described(context)
         scheduler_id = hook.scheduler_id if is_nothing(self.scheduler_id) else check_scheduler_id(self.scheduler_id)
-        target = Target(
-            scheduler_id, hook.submitting_user, life, {**members, JOB_NAME: name}, keeps=self.on_clear == "keep"
-        )
         began = getattr(context.get("dag_run"), "start_date", None)
         return Submission(
             hook.client,
-            target,
-            Notebook(context.get("task_state_store"), life, logger=self.log),
+            Target(scheduler_id, hook.submitting_user, life, members, keeps=self.on_clear == "keep"),
+            self._notebook(context, life),
             is_retry=may_have_run(context),
             since=began or datetime.now(UTC) - LONGEST_RUN,
             logger=self.log,
         )
+
+    def _described(self, context: Context) -> tuple[Life, dict[str, str]]:
+        """The present life of this task instance, and the members of what it submits."""
+        from airflow_provider_scnet.jobs.naming import JOB_NAME, specification_tag
+
+        members = JobSpecification(**self._arguments()).as_members("")
+        life = life_of(context, retries=self.retries or 0, specification=specification_tag(members))
+        own = self.task_id if is_nothing(self.job_name) else str(self.job_name)
+        return life, {**members, JOB_NAME: life.tag.name(own)}
+
+    def _notebook(self, context: Context, life: Life | None = None) -> Notebook:
+        from airflow_provider_scnet.jobs.memory import Notebook
+
+        return Notebook(context.get("task_state_store"), life or self._described(context)[0], logger=self.log)
 
     def _arguments(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in JobSpecification.__dataclass_fields__}

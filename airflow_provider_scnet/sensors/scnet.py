@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_scnet.exceptions import ScnetJobReferenceError, ScnetTransientError
 from airflow_provider_scnet.jobs.options import lines, seconds
+from airflow_provider_scnet.jobs.rendering import SpelledFields
 from airflow_provider_scnet.triggers import events
 from airflow_provider_scnet.triggers.deadline import backstop_of, deadline_of
 
@@ -32,7 +33,7 @@ SHOWN_JOBS = 3
 """Of jobs that ended badly, those whose logs are shown."""
 
 
-class ScnetJobSensor(BaseSensorOperator):
+class ScnetJobSensor(SpelledFields, BaseSensorOperator):
     """
     Wait until jobs have ended well: ``COMPLETED`` as the scheduler's word, or what the history has for it. A code
     alone, an empty answer or a job that nobody knows is no success.
@@ -82,6 +83,7 @@ class ScnetJobSensor(BaseSensorOperator):
         self.log_lines = None if log_lines is None else lines("log_lines", log_lines)
         self.deferrable = deferrable
         self._watch: Watch | None = None
+        self._keep_fields_plain()
 
     def execute(self, context: Context) -> Any:
         """Wait; see the class."""

@@ -20,6 +20,16 @@ def array_of(job_id: str) -> str:
     return job_id.partition("_")[0]
 
 
+def is_cancellable(job_id: str) -> bool:
+    """
+    Tell whether Slurm's cancel command takes an id. It does not take all that a list shows in brackets, and refuses
+    what is named beside it, too.
+
+    :param job_id: as a delete names it.
+    """
+    return "[" not in job_id or (bool(BRACKETS.fullmatch(job_id)) and "%" not in job_id)
+
+
 def member_ids(job_id: str) -> Iterator[str]:
     """
     Yield the ids of the members that an id stands for.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from airflow_provider_scnet.testing.arrays import JOB_ID, array_of
+from airflow_provider_scnet.testing.arrays import JOB_ID, array_of, member_ids
 from airflow_provider_scnet.testing.behaviour import Behaviour
 from airflow_provider_scnet.testing.clock import Clock
 from airflow_provider_scnet.testing.job import Job
@@ -104,13 +104,18 @@ class Cluster:
 
     def family(self, job_id: str, scheduler_id: str) -> list[Job]:
         """
-        Return the jobs that a scheduler means by an id: for ``5`` also ``5_1`` and ``5_[2-9]``.
+        Return the jobs that a scheduler means by an id: for ``5`` also ``5_1`` and ``5_[2-9]``, for ``5_[2-9]`` also
+        ``5_3`` and ``5_[2-9%4]``.
 
         :param scheduler_id: the scheduler.
         """
         relatives = self._by_array.get(array_of(job_id), ())
-        whole = array_of(job_id) == job_id
-        return [job for job in relatives if job.scheduler_id == scheduler_id and (whole or job.job_id == job_id)]
+        whole, meant = array_of(job_id) == job_id, set(member_ids(job_id))
+        return [
+            job
+            for job in relatives
+            if job.scheduler_id == scheduler_id and (whole or meant.issuperset(member_ids(job.job_id)))
+        ]
 
     def select(self, scheduler_id: str) -> list[Job]:
         """

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from airflow_provider_scnet.testing.arrays import JOB_ID
+from airflow_provider_scnet.testing.arrays import JOB_ID, is_cancellable
 from airflow_provider_scnet.testing.behaviour import Behaviour, finds_name
 from airflow_provider_scnet.testing.dispatch import Route
 from airflow_provider_scnet.testing.figures import job_counts, queue_record, storage_quota, user_limits
@@ -167,6 +167,8 @@ class Gateway:
         entries = _entries(form["strJobInfoMap"])
         for scheduler_id in {scheduler_id for scheduler_id, _, _ in entries}:
             self._scheduler(scheduler_id)
+        if unreadable := [job_id for _, _, job_id in entries if not is_cancellable(job_id)]:
+            raise ApiError("815007", f"scancel: error: Invalid job id {unreadable[0]}")
         named = [self._named(*entry) for entry in entries]
         for job in {id(job): job for jobs in named for job in jobs}.values():
             job.deletes += 1

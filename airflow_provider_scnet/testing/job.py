@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -71,8 +72,8 @@ class Job:
 
     @property
     def ref(self) -> str:
-        """The job as an entry of ``strJobInfoMap``."""
-        return f"{self.scheduler_id},{self.user}:{self.job_id}:"
+        """The job as an entry of ``strJobInfoMap``: without the limit in ``5_[2-9%4]``, which no delete may name."""
+        return f"{self.scheduler_id},{self.user}:{re.sub(r'%[0-9]+', '', self.job_id)}:"
 
     @property
     def node_names(self) -> str:

@@ -116,6 +116,30 @@ def test_run_time(text: str, seconds: int) -> None:
     assert record.run_time == timedelta(seconds=seconds)
 
 
+@pytest.mark.parametrize(
+    ("job_id", "array", "task", "read"),
+    [
+        (41, "17", "1", ("17_1", "41")),
+        ("17", "17", "3", ("17_3", "")),  # the member that was started last has the array's number
+        (17, 17, 0, ("17_0", "")),
+        ("17", "17", "1-5%1", ("17", "")),  # what waits of it
+        ("17_1", "17", "1", ("17_1", "")),
+        ("17", "0", "0", ("17", "")),
+        ("17", "", "", ("17", "")),
+        ("17", None, None, ("17", "")),
+        ("17", "17", "4294967294", ("17", "")),
+    ],
+)
+@pytest.mark.parametrize("attribute", ["jobInitAttr", "initContentAttr"])
+def test_member_that_is_called_by_a_number(
+    attribute: str, job_id: Any, array: Any, task: Any, read: tuple[str]
+) -> None:
+    record = JobRecord.read({"jobId": job_id, attribute: {"ArrayJobId": array, "ArrayTaskId": task}})
+    assert record
+    assert (record.job_id, record.own_number) == read
+    assert [record.is_called(one) for one in ("17_1", "41")] == [one in read for one in ("17_1", "41")]
+
+
 def test_time_with_a_zone_of_its_own() -> None:
     record = JobRecord.read({"jobId": "197", "jobEndTime": "2026-03-24T12:58:56.000+0000"})
     assert record is not None

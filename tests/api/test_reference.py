@@ -22,6 +22,13 @@ def test_reference() -> None:
         ref.user = "x"  # type: ignore[misc]
 
 
+def test_members_are_written_as_a_delete_takes_them() -> None:
+    ref = JobRef(SCHEDULER, "test", "5_[1-5:2,9%4]")
+    assert (str(ref), ref.job_id) == ("1638523853,test:5_[1,3,5,9]:", "5_[1,3,5,9]")
+    assert ref == pickle.loads(pickle.dumps(ref)) == JobRef(SCHEDULER, "test", "5_[1,3,5,9]")
+    assert (ref.user, ref.scheduler_id, ref.id.array, ref.id.is_bracket) == ("test", SCHEDULER, "5", True)
+
+
 def test_to_wire() -> None:
     assert to_wire([]) == ""
     assert to_wire(parse_jobs(f"{WIRE_197};")) == WIRE_197
@@ -47,6 +54,13 @@ def test_to_wire() -> None:
 def test_confirmed(text: str, names: set[str]) -> None:
     refs = [JobRef(SCHEDULER, "test", name) for name in ("197", "196")]
     assert {ref.job_id for ref in confirmed(refs, text)} == names
+
+
+@pytest.mark.parametrize("job_id", ["5_[2-9]", "5_[2,9-11]", "5_[2-9%4]", "5_7"])
+def test_confirmed_members(job_id: str) -> None:
+    ref = JobRef(SCHEDULER, "test", job_id)
+    text = f"jobManagerId : 1638523853, delete the jobs [test:{ref.job_id}:] successfully!"
+    assert confirmed([ref, JobRef(SCHEDULER, "test", "5")], text) == {ref}
 
 
 @pytest.mark.parametrize("text", ["[" * 400_000, "[test:197:] " * 40_000, "] successfully" * 40_000])

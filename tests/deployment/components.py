@@ -41,7 +41,9 @@ class Deployment:
 
     def __init__(self, home: Path, settings: Mapping[str, str], components: Mapping[str, Sequence[str]]) -> None:
         self.home = home
-        self.environment = {**os.environ, **settings}
+        # It makes a namespace of its own, unlike the process of the tests, which is given one.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_VAR_")}
+        self.environment = {**inherited, **settings}
         self._components = components
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._lock = Lock()
@@ -198,6 +200,7 @@ def usual_settings(home: Path) -> dict[str, str]:
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": trigger_logs,
         "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "2",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
         "AIRFLOW__CORE__INTERNAL_API_SECRET_KEY": "only for this test",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",

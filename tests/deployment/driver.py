@@ -9,6 +9,7 @@ import inspect
 import json
 import os
 import sys
+from collections.abc import Collection
 from typing import Any
 
 import requests
@@ -49,6 +50,7 @@ def instances(dag_id: str) -> dict[str, dict[str, Any]]:
             f"{ti.task_id}" if ti.map_index < 0 else f"{ti.task_id}[{ti.map_index}]": {
                 "state": ti.state and str(getattr(ti.state, "value", ti.state)),
                 "tries": ti.try_number,
+                "max_tries": ti.max_tries,
                 "pid": ti.pid,
                 "is_triggered": bool(ti.trigger and ti.trigger.triggerer_id),
             }
@@ -102,14 +104,31 @@ def remembered(dag_id: str) -> int:
         return int(session.query(TaskStateStoreModel).filter(TaskStateStoreModel.dag_id == dag_id).count())
 
 
-def clear(dag_id: str, task_ids: list[str]) -> None:
-    """Clear tasks of the only run and what comes after them; Airflow adds their setups and teardowns by itself."""
+def retries_of(dag_id: str, task_id: str) -> int:
+    """Tell how often Airflow would try a task again, as it has read the DAG last."""
+    return int(SerializedDagModel.get(dag_id).dag.get_task(task_id).retries)
+
+
+def set_max_tries(dag_id: str, task_id: str, number: int) -> None:
+    """Leave the number that a clear leaves while the DAG is without the task."""
+    with create_session() as session:
+        session.query(TaskInstance).filter_by(dag_id=dag_id, task_id=task_id).update({"max_tries": number})
+
+
+def clear(dag_id: str, task_ids: list[Any], **how: Any) -> None:
+    """
+    Clear tasks of the only run and what comes after them; Airflow adds their setups and teardowns by itself. A task is
+    named by its id, or by that and a map index.
+    """
     if IS_AIRFLOW_2:
         dag = SerializedDagModel.get(dag_id).dag
-        _clear_instances(dag_id, dag.partial_subset(task_ids, include_downstream=True, include_upstream=False).task_ids)
+        names = [one if isinstance(one, str) else one[0] for one in task_ids]
+        subset = dag.partial_subset(names, include_downstream=True, include_upstream=False).task_ids
+        indexes = {one[0]: one[1] for one in task_ids if not isinstance(one, str)}
+        _clear_instances(dag_id, subset, indexes)
         return
     which = {"dag_run_id": _only_run(dag_id), "task_ids": task_ids, "include_downstream": True, "only_failed": False}
-    _post(f"dags/{dag_id}/clearTaskInstances", {**which, "dry_run": False})
+    _post(f"dags/{dag_id}/clearTaskInstances", {**which, **how, "dry_run": False})
 
 
 def clear_run(dag_id: str) -> None:
@@ -120,10 +139,11 @@ def clear_run(dag_id: str) -> None:
     _post(f"dags/{dag_id}/dagRuns/{_only_run(dag_id)}/clear", {"dry_run": False})
 
 
-def _clear_instances(dag_id: str, task_ids: list[str]) -> None:
+def _clear_instances(dag_id: str, task_ids: Collection[str], indexes: dict[str, int] | None = None) -> None:
     with create_session() as session:
         query = session.query(TaskInstance).filter(TaskInstance.dag_id == dag_id)
-        clear_task_instances([ti for ti in query if ti.task_id in task_ids], session)
+        chosen = [ti for ti in query if ti.task_id in task_ids]
+        clear_task_instances([ti for ti in chosen if (indexes or {}).get(ti.task_id) in (None, ti.map_index)], session)
 
 
 def _only_run(dag_id: str) -> str:
@@ -143,7 +163,7 @@ COMMANDS = {
     do.__name__: do
     for do in (
         *(is_known, trigger, run_state, instances, mark, pause, clear, clear_run),
-        *(remembered, trigger_arguments, set_slots, slots_held),
+        *(remembered, trigger_arguments, set_slots, slots_held, retries_of, set_max_tries),
     )
 }
 

@@ -28,7 +28,16 @@ SHAPES = {
     "literal_wire": [FIRST, SECOND],
     "other_fields_templated": [FIRST],
 }
-NATIVE_SHAPES = {"native_value": [FIRST], "native_list": [FIRST, SECOND]}
+MEMBERS = ["1638523853,acexample01:5_1:", "1638523853,acexample01:5_2:"]
+NATIVE_SHAPES = {
+    "native_value": [FIRST],
+    "native_list": [FIRST, SECOND],
+    "native_member": MEMBERS[:1],
+    "native_members": MEMBERS,
+    "native_told_member": MEMBERS[:1],
+    "native_told_in_a_list": MEMBERS[:1],
+    "native_told_in_text": MEMBERS[::-1],
+}
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +47,9 @@ def emulator() -> Iterator[ScnetEmulator]:
         patch.setenv("AIRFLOW_CONN_SCNET_OTHER", scnet.connection())
         scnet.add_job(job_id="101")
         scnet.add_job(job_id="102")
+        scnet.add_job(job_id="5_1")
+        scnet.add_job(job_id="5_2")
+        scnet.add_job(job_id="51")  # which is what Python makes of `5_1`
         yield scnet
 
 
@@ -80,6 +92,10 @@ def test_broken_reference_fails_before_any_request(shapes: Run, emulator: ScnetE
 
 
 def test_every_shape_of_the_dag_is_checked(shapes: Run, native_shapes: Run) -> None:
-    upstream = {"ids", "one", "number", "record", "references", "nothing", "mapped"}
+    upstream = {"ids", "one", "number", "record", "references", "nothing", "mapped", "member"}
     assert set(shapes.tasks) - upstream == {*SHAPES, "mapped_template", "broken"}
     assert set(native_shapes.tasks) - upstream == set(NATIVE_SHAPES)
+
+
+def test_what_is_written_is_what_is_deleted(native_shapes: Run, emulator: ScnetEmulator) -> None:
+    assert [job.job_id for job in emulator.active_jobs] == ["51"]

@@ -19,7 +19,7 @@ def test_job_is_submitted_and_deleted(region: ScnetEmulator, run_dag: Callable[.
     assert set(run.tasks.values()) == {"success"}
     assert run.returned["submit"] == job.ref
     assert (job.command, job.state) == ("sleep 3600", "CANCELLED")
-    assert re.fullmatch(r"submitted_[\w-]+_[a-z2-7]{12}_g2", job.name)
+    assert re.fullmatch(r"submitted_[\w-]+_[a-z2-7]{12}_g2_t1c0_s[a-z2-7]{8}", job.name)
     assert region.calls["submit"] == 1
     assert region.calls["list"] <= 4  # the task has told its job, so that none is waited for
 
@@ -90,3 +90,25 @@ def test_task_that_does_not_exist_is_no_success(region: ScnetEmulator, run_dag: 
     run = run_dag("submitted_by_nobody")
     assert (run.tasks["delete_jobs"], run.tries["delete_jobs"]) == ("failed", 1)
     assert len(region.active_jobs) == 1
+
+
+@pytest.mark.parametrize("how", ["text", "template", "expand", "expand_kwargs", "scheduler"])
+def test_jobs_that_were_submitted_elsewhere(
+    region: ScnetEmulator, run_dag: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """What is looked for in the wrong place is not there: green would mean that it runs on."""
+    monkeypatch.setenv("AIRFLOW_CONN_SCNET_B", region.connection())
+    run = run_dag(f"elsewhere_{how}")
+    assert (run.tasks["submit"], run.tasks["delete_jobs"]) == ("success", "failed")
+    assert region.jobs == region.active_jobs
+    assert not region.calls["delete"]
+
+
+def test_connection_that_nobody_has_told(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:
+    run = run_dag("elsewhere_untold")
+    assert (run.tasks["submit"], run.tasks["delete_jobs"]) == ("failed", "failed")
+
+
+def test_connection_that_is_known_at_run_time_only(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:
+    run = run_dag("same_place")
+    assert (run.tasks["delete_jobs"], len(region.jobs), region.active_jobs) == ("success", 2, [])

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from airflow_provider_scnet.api.reference import JobRef
-from airflow_provider_scnet.jobs.memory import KEY, Memory, Notebook
+from airflow_provider_scnet.jobs.memory import KEY, Memory, Notebook, read_since
 from airflow_provider_scnet.jobs.naming import JobTag
 from tests.tags import life_of, tag_of
 
@@ -71,6 +72,38 @@ def test_what_is_no_note(noted: Any) -> None:
 @pytest.mark.parametrize("ref", [None, "", "strange", "197", 5, "1638523853,a:1:;1638523853,a:2:"])
 def test_note_without_a_reference(ref: Any) -> None:
     assert notebook(Store({KEY: {"name": TAG.name("x"), "sent_at": 2, "ref": ref}})).read() == Memory(2.0)
+
+
+CLEARED = replace(TAG, try_number=2, clears=1)
+
+
+@pytest.mark.parametrize(
+    ("noted", "now", "since"),
+    [
+        (Memory(1.0, REF, is_done=True), CLEARED, 2),
+        (Memory(1.0, REF, is_done=True), replace(TAG, try_number=2), 0),  # only its success could not be told
+        (Memory(1.0, REF), CLEARED, 0),  # another task was cleared
+        (None, CLEARED, 2),  # Airflow 3.4 drops what a task that is cleared has noted
+        (None, replace(TAG, try_number=2), 0),  # it came to nothing
+        (Memory(1.0, REF, is_done=True), replace(CLEARED, generation=5), 0),  # max_tries tell already
+    ],
+)
+def test_clear_is_seen_in_what_is_noted(noted: Memory | None, now: JobTag, since: int) -> None:
+    store = Store()
+    if noted:
+        notebook(store).note_after(noted)
+    assert read_since(store, now) == since
+    assert read_since(None, now) == 0
+
+
+def test_done_forgets_nothing_that_was_killed() -> None:
+    notes = notebook(Store())
+    notes.note_killed(REF)
+    notes.note_done(other := JobRef("1638523853", "test", "198"))
+    known = notes.read()
+    assert known
+    assert (known.ref, known.killed, known.is_done) == (other, {REF}, True)
+    notebook(None).note_done(REF)
 
 
 def test_without_a_store_nothing_is_remembered() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef, to_wire
 from airflow_provider_scnet.exceptions import ScnetJobReferenceError
 from airflow_provider_scnet.jobs.parsing import parse_jobs
@@ -65,6 +66,19 @@ def parse(jobs: Any, **defaults: Any) -> list[str]:
         pytest.param("5_1", ["5_1"], id="array member"),
         pytest.param("197,196", ["197", "196"], id="commas"),
         pytest.param(" 197 , 196, ", ["197", "196"], id="commas and blanks"),
+        pytest.param("5_[2,9-11]", ["5_[2,9-11]"], id="members"),
+        pytest.param("5_[2-9,11%4]", ["5_[2-9,11]"], id="members as a list shows them"),
+        pytest.param("5_[1-5:2]", ["5_[1,3,5]"], id="members with a step"),
+        pytest.param("5_[2,9-11], 197,6_[1-5:2]", ["5_[2,9-11]", "197", "6_[1,3,5]"], id="members and commas"),
+        pytest.param("1638523853,test:5_[1-5:2%4]:", ["5_[1,3,5]"], id="wire, members"),
+        pytest.param(f"1638523853,test:5_[2,9]:;{WIRE_197};", ["5_[2,9]", "197"], id="wire, members and another"),
+        pytest.param("['5_[2,9-11]', 197]", ["5_[2,9-11]", "197"], id="members in a list"),
+        # No text is read as a number that it does not spell.
+        pytest.param("[5_1, 5_2]", ["5_1", "5_2"], id="members without quotation marks"),
+        pytest.param("(5_1,)", ["5_1"], id="tuple of a member"),
+        pytest.param("{5_1}", ["5_1"], id="set of a member"),
+        pytest.param("[{'job_id': 5_1}]", ["5_1"], id="mapping of a member"),
+        pytest.param("[[5_[2-3]], '5_4']", ["5_[2-3]", "5_4"], id="bracket without quotation marks"),
         pytest.param('["197", 196]', ["197", "196"], id="JSON list"),
         pytest.param("['197', 196]", ["197", "196"], id="repr of list"),
         pytest.param("('197', 196)", ["197", "196"], id="repr of tuple"),
@@ -110,9 +124,21 @@ REFUSED = [
     pytest.param("[197, 1.5]", "1.5", id="float in JSON"),
     pytest.param("[true]", "True", id="bool in JSON"),
     pytest.param("['197', b'x']", "b'x'", id="bytes in a literal"),
-    pytest.param("[...]", "Ellipsis", id="ellipsis"),
+    pytest.param("[...]", "'...'", id="ellipsis"),
     pytest.param("abc", "abc", id="word"),
     pytest.param("19 7", "19 7", id="blank"),
+    pytest.param("[0x33]", "'0x33'", id="hexadecimal"),
+    pytest.param("[0b11, 1]", "'0b11'", id="binary"),
+    pytest.param("[00]", "'00'", id="zeros"),
+    pytest.param("[1e2]", "'1e2'", id="exponent"),
+    pytest.param("['5' '1']", "neither", id="joined texts"),
+    pytest.param('{"job_id": 5, "job_id": 6}', "twice", id="two jobs in one mapping"),
+    pytest.param("5_[7,9,...]", "Name the array, '5'", id="members that were cut"),
+    pytest.param("5_[7,9", "Name the array, '5'", id="members that were cut without a sign"),
+    pytest.param(["197", "5_[7,"], "Name the array, '5'", id="members that were cut, in a list"),
+    pytest.param("1638523853,test:5_[7,9:", "Name the array, '5'", id="wire, members that were cut"),
+    pytest.param("1638523853,test:5_[7]:6:", "5_[7]:6", id="wire, more than members"),
+    pytest.param("1638523853,test:5_[7,1,x:6]:", "5_[7,1,x:6]", id="smuggled reference in members"),
     pytest.param("197\n198", r"197\n198", id="lines"),
     pytest.param("0197", "0197", id="leading zero"),
     pytest.param(f"{SCHEDULER},test:197.batch:", "197.batch", id="step of a job"),
@@ -199,6 +225,15 @@ def test_refused(jobs: Any, named: str) -> None:
     assert len(message) < 1000
 
 
+def test_member_that_a_record_calls_by_its_arrays_number() -> None:
+    """Slurm gives the array's own number to the member that starts last; a delete of it would end them all."""
+    wire = {"jobId": 5, "userName": "test", "jobInitAttr": {"JobId": "5", "ArrayJobId": "5", "ArrayTaskId": "7"}}
+    assert parse(wire) == parse([JobRecord.read(wire)]) == ["1638523853,test:5_7:"]
+    assert parse(wire | {"jobInitAttr": {"JobId": "5", "ArrayJobId": "5", "ArrayTaskId": "1-3"}}) == [
+        "1638523853,test:5:"
+    ]
+
+
 def test_list_that_holds_itself_is_refused() -> None:
     jobs: list[Any] = ["197"]
     jobs.append(jobs)
@@ -264,7 +299,7 @@ def test_default_that_cannot_be(part: str, value: Any) -> None:
 
 # --- properties --------------------------------------------------------------------------------------------------
 
-IDS = st.from_regex(r"(0|[1-9][0-9]{0,8})(_(0|[1-9][0-9]{0,3}))?", fullmatch=True)
+IDS = st.from_regex(r"(0|[1-9][0-9]{0,8})(_(0|[1-9][0-9]{0,3}|\[[1-9](,[1-9][0-9]?){0,3}\]))?", fullmatch=True)
 USERS = st.from_regex(r"[A-Za-z0-9_中][A-Za-z0-9_.@\-中]{0,9}", fullmatch=True).filter(lambda u: u != "None")
 REFS = st.builds(JobRef, st.from_regex(r"[0-9]{1,12}", fullmatch=True), USERS, IDS)
 NAMES = ("scheduler_id", "jobManagerId", "strJobManagerID", "jobmanagerId", "user", "clusterUserName", "userName")
@@ -293,7 +328,7 @@ TREES = st.recursive(
     max_leaves=12,
 )
 ANYTHING = TREES | TREES.map(repr) | TREES.map(lambda tree: json.dumps(tree, default=str, skipkeys=True)) | CHAOS
-WIRE = re.compile(r"[0-9]+,[^\s,:;]+:[^\s,:;]+:")
+WIRE = re.compile(r"[0-9]+,[^\s,:;]+:[0-9]+(_([0-9]+|\[[0-9,-]+\]))?:")
 
 
 @settings(deadline=None, max_examples=200)
@@ -320,7 +355,8 @@ def test_a_reference_is_one_entry_or_refused(scheduler_id: str, user: str, job_i
     except ScnetJobReferenceError:
         return
     assert WIRE.fullmatch(wire)
-    assert (wire.count(","), wire.count(":"), wire.count(";")) == (1, 2, 0)
+    outside = re.sub(r"\[.*?\]", "", wire)
+    assert (outside.count(","), wire.count(":"), wire.count(";")) == (1, 2, 0)
     assert wire.isprintable()
 
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.states import Phase
 from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.jobs.outcome import Ending
-from airflow_provider_scnet.jobs.search import Findings, Search, TaggedJob
+from airflow_provider_scnet.jobs.search import Findings, Search, TaggedJob, jobs_of
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.testing.job import Job
 from tests.conftest import SCHEDULER, SECOND_SCHEDULER, client_of
@@ -59,6 +60,30 @@ def test_jobs_of_others_are_not_found(scnet: ScnetEmulator) -> None:
     scnet.add_job(name=JobTag("a" * 12, -1, 0).name("flow"))
     assert not found(scnet)
     assert not listed(scnet)
+
+
+def test_member_with_a_number_of_its_own_is_no_second_job(scnet: ScnetEmulator) -> None:
+    """Else it would be deleted as a duplicate of its own array."""
+    records = [
+        JobRecord("17_1", own_number="41", name=TAG.name("flow"), word="RUNNING"),
+        JobRecord("17_[2-9]", name=TAG.name("flow"), word="PENDING"),
+    ]
+    assert [job.ref.job_id for job in jobs_of({TAG.task}, records, SCHEDULER, scnet.user)] == ["17"]
+
+
+@pytest.mark.parametrize("part", ["_m{}_g0", "_g{}"])
+def test_huge_number_in_a_name_stops_no_search(scnet: ScnetEmulator, part: str) -> None:
+    """Python reads no number of more than 4,300 digits."""
+    scnet.add_job(name=f"flow_{TAG.task}{part.format('1' * 4_301)}")
+    assert listed(scnet) == []
+    job = add(scnet)
+    assert listed(scnet) == [job.ref]
+
+
+@pytest.mark.parametrize("job_id", ["007", "1" * 4_301, "²", "٣", "x"])
+def test_id_that_is_no_job_stops_no_search(scnet: ScnetEmulator, job_id: str) -> None:
+    records = [JobRecord(job_id, name=TAG.name("flow")), JobRecord("197", name=TAG.name("flow"))]
+    assert [job.ref.job_id for job in jobs_of({TAG.task}, records, SCHEDULER, scnet.user)] == ["197"]
 
 
 def test_array_is_one_job_and_as_good_as_its_worst_member(scnet: ScnetEmulator) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 
 import pytest
@@ -44,6 +45,17 @@ def test_batches_by_scheduler(scnet: ScnetEmulator, sender: Sender) -> None:
     assert not sender.send(progress)
     assert sent(scnet) == [50, 20, 1]
     assert {job.stage for job in progress} == {Stage.CONFIRMED}
+
+
+def test_members_in_brackets_share_no_request(scnet: ScnetEmulator, sender: Sender) -> None:
+    """A cancel command that cannot read one of its ids leaves all the others running."""
+    jobs = [scnet.add_job(job_id=job_id) for job_id in ("5_[2-9,11%4]", "6", "7_1", "8_[1-2]", "9", "10_[3]")]
+    progress = tracked(jobs)
+    assert not sender.send(progress)
+    ids = [re.findall(r":(.*?):", r.form["strJobInfoMap"]) for r in scnet.requests if r.call == "delete"]
+    assert sorted(ids) == [["10_[3]"], ["5_[2-9,11]"], ["6", "7_1"], ["8_[1-2]"], ["9"]]
+    assert {job.stage for job in progress} == {Stage.CONFIRMED}
+    assert not scnet.active_jobs
 
 
 def test_refused_batch_waits_for_a_look_before_it_is_split(scnet: ScnetEmulator, sender: Sender) -> None:

@@ -40,6 +40,15 @@ def sighting(job_id: str, **entries: str) -> Sighting:
         ("5_[0-8:4]", "5_4", True),
         ("5_[0-8:4]", "5_5", False),
         ("5_[1-3,...]", "5_77", True),  # cut by who printed it
+        ("5_[7,9,...]", "5_8", True),
+        ("5_[7,9", "5_9", True),
+        ("5_[7,9", "5_8", True),
+        ("5_[", "5_8", True),
+        ("5_[2-9", "6_3", False),
+        # Cut after 31 characters, perhaps, in the middle of a number.
+        ("64_[1,7,9,11,13,15,17,19,21,23,", "64_99", True),
+        ("64_[1,7,9,11,13,15,17,19,21,31]", "64_3", True),
+        ("64_[1,7,9,11,13,15,17,19,21,31]", "64_99", True),
         ("5_[2-9]", "5_[4-9]", True),
         ("5_3", "5_[2-9]", True),
         ("5_1", "5_[2-9]", False),
@@ -110,6 +119,32 @@ def test_ids_by_what_became_of_them() -> None:
     assert (seen.ended, seen.claimed, seen.going_on) == ({"5_1"}, {"5_2"}, {"5_3", "5_4"})
     assert seen.has_members
     assert not Sightings(records).of(ref("5_1")).has_members
+
+
+@pytest.mark.parametrize(
+    ("listed", "entries"),
+    [
+        ("5_[2-4,9%2]", {"5_2", "5_3", "5_4", "5_9"}),
+        ("5_[1-5:2]", {"5_1", "5_3", "5_5"}),
+        ("5_[7,9,...]", {"5_7", "5_9"}),
+        ("5_[7,9", {"5_7"}),
+        ("5_[", {"5"}),
+        ("5_[x]", {"5"}),
+        ("64_[1,7,9,11,13,15,17,19,21,314]", {f"64_{n}" for n in (1, 7, 9, 11, 13, 15, 17, 19, 21)}),
+        ("5_1.batch", {"5_1.batch"}),
+        ("5", {"5"}),
+    ],
+)
+def test_members_that_an_entry_surely_names(listed: str, entries: set[str]) -> None:
+    assert Sightings([JobRecord(listed, word="PENDING")]).of(ref(listed.partition("_")[0])).entries == entries
+
+
+def test_member_that_has_a_number_of_its_own() -> None:
+    """It is the member, part of its array, and the job that somebody calls by that number."""
+    seen = Sightings([JobRecord("17_1", own_number="41", word="RUNNING")])
+    assert [seen.of(ref(job_id)).state.phase for job_id in ("17", "17_1", "41")] == [Phase.ACTIVE] * 3
+    assert [seen.of(ref(job_id)).has_members for job_id in ("17", "17_1", "41")] == [True, False, False]
+    assert [seen.of(ref(job_id)).state for job_id in ("17_2", "4")] == [NOT_LISTED] * 2
 
 
 def test_end_is_known_if_every_entry_tells() -> None:

@@ -511,7 +511,7 @@ def test_job_that_was_killed_is_not_adopted_out_of_an_old_list(
 ) -> None:
     store = Store()
     ref = prepare(store=store).run()
-    prepare(store=store).note_killed(ref)
+    note_killed(store, prepare(store=store), ref)
     the_job(scnet, ref).cancel(0)
     scnet.view_age = 30
     scnet.clock.advance(3)
@@ -650,12 +650,16 @@ def the_job(scnet: ScnetEmulator, ref: str) -> Job:
     return next(job for job in scnet.jobs if job.ref == ref)
 
 
+def note_killed(store: Store, submission: Submission, ref: JobRef) -> None:
+    Notebook(store, submission.life, logger=logging.getLogger()).note_killed(ref)
+
+
 def killed_and_completed(scnet: ScnetEmulator, prepare: Callable[..., Submission], store: Store) -> JobRef:
     """A job whose kill came too late."""
     submission = prepare(store=store)
     ref = submission.run()
     the_job(scnet, ref).become("COMPLETED")
-    submission.note_killed(ref)
+    note_killed(store, submission, ref)
     return ref
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -79,6 +80,25 @@ def test_all_map_indexes_and_generations(scnet: ScnetEmulator, sweep: SweepIt) -
     jobs.append(tagged(scnet, scheduler_id=SECOND_SCHEDULER))
     assert sorted(sweep().deleted) == sorted(job.ref for job in jobs)
     assert not scnet.active_jobs
+
+
+def test_items_that_exist_no_more(scnet: ScnetEmulator) -> None:
+    """An item answers for itself and for those beyond the last one, but not for its siblings."""
+    jobs = {map_index: tagged(scnet, map_index) for map_index in (-1, 0, 1, 2, 7)}
+    sought = Sought([TASK.task], scnet.user, TOLD, map_index=0, items=2)
+    Sweep(client_of(scnet), [], sought, DeleteOptions()).run()
+    assert scnet.active_jobs == [jobs[1]]
+
+
+def test_tasks_that_exist_no_more(scnet: ScnetEmulator) -> None:
+    """All of their jobs are meant, whatever item the deletion is of."""
+    gone = tag_of(dag_id="flow", run_id="manual", task_id="old").task
+    jobs = [scnet.add_job(name=JobTag(gone, map_index, 1).name("flow")) for map_index in (-1, 0, 5)]
+    sibling = tagged(scnet, map_index=1)
+    sought = Sought([TASK.task], scnet.user, TOLD, map_index=0, items=2, gone=[gone])
+    report = Sweep(client_of(scnet), [], Sought(**asdict(sought)), DeleteOptions()).run()
+    assert sorted(report.deleted) == sorted(job.ref for job in jobs)
+    assert scnet.active_jobs == [sibling]
 
 
 def test_array(scnet: ScnetEmulator, sweep: SweepIt) -> None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.providers.common.compat.sdk import DAG, TaskDeferred
 
 from airflow_provider_scnet.exceptions import (
     ScnetError,
@@ -18,15 +18,51 @@ from airflow_provider_scnet.exceptions import (
     ScnetRequestError,
 )
 from airflow_provider_scnet.jobs.naming import task_tag
-from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator
+from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
 from airflow_provider_scnet.testing import ScnetEmulator
 from tests.conftest import TaskInstance
+from tests.tags import tag_of
+
+JOB: dict[str, Any] = {"command": "true", "job_queue": "debug", "work_dir": "/public/home/me", "walltime": "01:00:00"}
 
 
 def test_execute_returns_what_became_of_the_jobs(scnet_default: ScnetEmulator) -> None:
     job = scnet_default.add_job()
     result = ScnetDeleteJobsOperator(task_id="delete", jobs=[job.ref]).execute({})
     assert json.loads(json.dumps(result)) == {"deleted": [job.ref], "gone": [], "accepted": []}
+
+
+@pytest.mark.parametrize("nothing", [None, "", [], ()])
+def test_nothing_is_a_success(nothing: Any) -> None:
+    assert not any(ScnetDeleteJobsOperator(task_id="delete", jobs=nothing).execute({}).values())
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_doubt_whether_all_is_deleted(scnet_default: ScnetEmulator, deferrable: bool) -> None:
+    """What is known is deleted all the same."""
+    with DAG("flow", schedule=None):
+        ScnetSubmitJobOperator.partial(task_id="submit", **JOB).expand(scnet_conn_id=["scnet_default"])
+        operator = ScnetDeleteJobsOperator(
+            task_id="delete", submitted_by="submit", absent_for=0.2, poll_interval=0.1, deferrable=deferrable
+        )
+    key = {"dag_id": "flow", "run_id": "manual", "task_id": "submit", "map_index": 0, "generation": 0}
+    job = scnet_default.add_job(name=tag_of(**key).name("flow"))
+    ti = TaskInstance(
+        xcom_pull=lambda **_: [],
+        get_ti_count=lambda **_: 1,
+        get_task_states=lambda **_: {"manual": {"submit_0": "failed"}},
+    )
+
+    def run() -> None:
+        try:
+            operator.execute({"ti": ti})  # type: ignore[typeddict-item]
+        except TaskDeferred as deferred:
+            event = {"status": "deleted", "report": {"deleted": [job.ref]}, "try_number": 1}
+            operator.execute_complete({"ti": ti}, event, **deferred.kwargs or {})  # type: ignore[typeddict-item]
+
+    with pytest.raises(ScnetJobsNotDeletedError, match="others may: Task 'submit' gets its scnet_conn_id at run time"):
+        run()
+    assert deferrable or not job.active
 
 
 def test_options_reach_the_deletion(scnet_default: ScnetEmulator) -> None:

@@ -78,6 +78,18 @@ def test_job_whose_task_is_killed_is_deleted(scnet_default: ScnetEmulator) -> No
     assert scnet_default.calls == {"submit": 1, "delete": 1}
 
 
+def test_where_is_told_before_anything_is_submitted(scnet_default: ScnetEmulator) -> None:
+    """Whoever tears down could look in the wrong place, and would not know."""
+
+    class Mute(TaskInstance):
+        def xcom_push(self, key: str, value: Any) -> None:
+            raise RuntimeError(f"no XCom {key}")
+
+    with pytest.raises(RuntimeError, match="no XCom job_origin"):
+        ScnetSubmitJobOperator(**JOB).execute({"ti": Mute()})
+    assert not scnet_default.requests
+
+
 def test_kill_while_the_answer_is_under_way(scnet_default: ScnetEmulator) -> None:
     """Airflow 3 calls ``on_kill`` from its signal handler, and the task goes on for some seconds."""
     operator = ScnetSubmitJobOperator(**JOB)
@@ -86,7 +98,7 @@ def test_kill_while_the_answer_is_under_way(scnet_default: ScnetEmulator) -> Non
     with pytest.raises(ScnetStoppedError, match=r"told to stop while it submitted, or waited for, job .*101"):
         operator.execute({"ti": ti})
     assert not scnet_default.active_jobs
-    assert not ti.pushed
+    assert "job" not in ti.pushed
 
 
 def test_kill_whose_delete_fails_strikes_nobody(

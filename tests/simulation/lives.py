@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+import tests.conftest  # noqa: F401 - first of all: it gives the process a throw-away Airflow
 from tests.simulation.doubles import Doubles
 from tests.simulation.region import MoodyRegion
 from tests.simulation.runs import Run

@@ -20,7 +20,7 @@ from airflow_provider_scnet.connection.region import Region
 from airflow_provider_scnet.hooks.scnet import ScnetHook
 from airflow_provider_scnet.jobs import namespace, poller, submission
 from airflow_provider_scnet.jobs.namespace import Namespace
-from airflow_provider_scnet.operators import delete, instance, submitters
+from airflow_provider_scnet.operators import instance, submitters
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
 from airflow_provider_scnet.testing import Clock, RecordedRequest, ScnetEmulator
 from tests.simulation.processes import HERE, SharedTime, WireOfWorkers
@@ -145,7 +145,7 @@ class MoodyRegion:
             for kind in (ScnetHook, ScnetSubmitJobOperator, ScnetDeleteJobsOperator, BaseTrigger):
                 stack.enter_context(patch.object(kind, "log", mute))
             stack.enter_context(patch.object(namespace, "namespace", lambda: Namespace(HERE.airflow.namespace)))
-            stack.enter_context(patch.object(delete, "shared_map_index", lambda *_: HERE.airflow.sought))
+            stack.enter_context(patch.object(submitters, "shared_map_index", lambda *_: HERE.airflow.sought))
             stack.enter_context(patch.object(instance, "_last_success", lambda ti: ti.last_success))
             for world in (self.wire.plugged_in(), self.time.passing(), no_threads()):
                 stack.enter_context(world)

@@ -58,11 +58,10 @@ class Rules:
         return self._asked[self.number_of(job)]
 
     def jobs_of(self, airflow: Airflow, index: int | None = None) -> list[Job]:
-        """Return the jobs of an Airflow, of all instances of its task or of those with a map index."""
-        ours = [(job, self._asked.get(self.number_of(job))) for job in self._scnet.jobs]
-        return [
-            job for job, asked in ours if asked and asked.airflow == airflow.name and index in (None, asked.instance[1])
-        ]
+        """Return the jobs of an Airflow; with a map index, of the task instances that have it, or exist no more."""
+        told = [(job, self._asked.get(self.number_of(job))) for job in self._scnet.jobs]
+        ours = [(job, asked.instance[1]) for job, asked in told if asked and asked.airflow == airflow.name]
+        return [job for job, at in ours if index in (None, at) or at >= airflow.items]
 
     def jobs_like(self, task: Task, airflow: Airflow) -> list[Job]:
         """Return the jobs of a task instance, of whatever life."""

@@ -218,6 +218,7 @@ class Airflow:
     :param counts_every_clear: whether ``clear_number`` grows with clears in a run that has not ended (3.2 and later).
     :param keeps_store: whether a clear keeps the state store.
     :param sought: map index of the task that tears down, if it is in a mapped group with those that submit.
+    :param items: of that group, after the last clear.
     :param asked: what the process that runs asks for.
     """
 
@@ -230,7 +231,11 @@ class Airflow:
     keeps_store: bool = True
     clear_number: int = 0
     sought: int | None = None
+    items: int = 0
     asked: Asked | None = None
+
+    def __post_init__(self) -> None:
+        self.items = len(self.tasks)
 
     @property
     def namespace(self) -> str:
@@ -313,7 +318,9 @@ class TaskInstance(SimpleNamespace):
         told = [task.xcom[key] for task in self._select(wanted) if key in task.xcom]
         return told if isinstance(task_ids, list) else next(iter(told), None)
 
-    def get_ti_count(self, map_index: int | None = None, states: Any = None, **where: Any) -> int:
+    def get_ti_count(self, task_ids: Any, map_index: int | None = None, states: Any = None, **where: Any) -> int:
+        if TASK_ID not in task_ids:  # of the task that deletes, which has no other instances
+            return 0 if states else self._airflow.items
         tasks = self._select(None if map_index is None else [map_index])
         return sum(states is None or task.state in states for task in tasks)
 

@@ -35,6 +35,8 @@ class Teardown:
     def run(self) -> None:
         """Tear down, by tasks or by tags, those of one item or all."""
         index = self._rng.choice((None, None, self._tasks[0].map_index)) if len(self._tasks) > 1 else None
+        if index is not None and self._rng.random() < 0.5:  # the list of items is shorter after a clear
+            self._tasks[-1].state, self._airflow.items = "removed", self._airflow.items - 1
         tags = self._airflow.task_tag if index is None and self._rng.random() < 0.3 else ""
         before, now = self._judge.deletes(), self._scnet.clock.now()
         # Nobody promises to find these.

@@ -343,6 +343,19 @@ def test_members_are_deleted_one_by_one(scnet, delete):
     assert not some.active
 
 
+def test_members_in_brackets_are_deleted(scnet, delete):
+    one, some, other = (scnet.add_job(job_id=job_id) for job_id in ("5_3", "5_[4-9,11%4]", "5_12"))
+    delete(f"{SCHEDULER},acexample01:5_[2-9,11]:")
+    assert [one.active, some.active, other.active] == [False, False, True]
+
+
+@pytest.mark.parametrize("job_id", ["5_[2-9%4]", "5_[2,...]"])
+def test_what_a_cancel_command_cannot_read_keeps_it_from_all_the_rest(scnet, delete, job_id):
+    jobs = [scnet.add_job(job_id=job_id) for job_id in ("5_[2-9%4]", "6")]
+    assert delete(f"{SCHEDULER},acexample01:{job_id}:", jobs[1].ref)["code"] == "815007"
+    assert [job.active for job in jobs] == [True, True]
+
+
 def test_a_refused_member_refuses_its_array(scnet, delete):
     scnet.refusal = "partial"
     jobs = [scnet.add_job(job_id=job_id) for job_id in ("5_1", "5_2", "6")]

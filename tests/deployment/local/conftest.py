@@ -35,6 +35,8 @@ class LocalDeployment(Deployment):
             "AIRFLOW_CONN_SCNET_DEFAULT": scnet.connection(),
             "AIRFLOW__CORE__EXECUTOR": "SequentialExecutor" if IS_AIRFLOW_2 else "LocalExecutor",
             "AIRFLOW__CORE__PARALLELISM": "8",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "1",  # a file that is edited is read again soon
+            "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "1",
         }
         components = {"scheduler": ["scheduler"], "triggerer": ["triggerer"]}
         if not IS_AIRFLOW_2:
@@ -52,6 +54,13 @@ class LocalDeployment(Deployment):
         deadline = time.monotonic() + LONGEST_SILENCE
         self.wait_for(lambda: not self.active("warm_up") or time.monotonic() > deadline)
 
+    def edit(self, dag_id: str, old: str, new: str) -> None:
+        """Change the file of a DAG that has its name, and let Airflow read it at once."""
+        path = self.home / "dags" / f"{dag_id}.py"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
     def jobs(self, name: str) -> list[Job]:
         """The jobs whose own name this is."""
         return [job for job in self.scnet.jobs if job.name.startswith(f"{name}_")]
@@ -61,7 +70,7 @@ class LocalDeployment(Deployment):
         return [job for job in self.jobs(name) if job.active]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalDeployment]:
     with ScnetEmulator() as scnet:
         running = LocalDeployment(tmp_path_factory.mktemp("airflow"), scnet)

@@ -92,6 +92,15 @@ with DAG(
     def native_ids() -> list[str]:
         return ["101", "102"]
 
-    upstream = [native_one(), native_ids()]
+    @task(task_id="member")
+    def native_member() -> str:
+        return "5_1"
+
+    upstream = [native_one(), native_ids(), native_member()]
     delete("native_value", pull("one"))
     delete("native_list", pull("ids"))
+    delete("native_member", "5_1")
+    delete("native_members", "[5_1, 5_2]")
+    delete("native_told_member", pull("member"))
+    delete("native_told_in_a_list", [pull("member")])
+    delete("native_told_in_text", "[5_2, " + pull("member") + "]")
