@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from airflow_provider_scnet import sbatch
 from airflow_provider_scnet.wording import quote, sentences
 
 
@@ -25,6 +25,8 @@ class ScnetError(AirflowException):
     :param data: SCNet's ``data``, of whatever type.
     :param call: verb and path, e.g. ``DELETE /hpc/openapi/v2/jobs``.
     :param answered: whether SCNet itself said so, in an envelope; else it was the network, a gateway or this package.
+    :param without_effect: whether what was asked for surely was not done: it was refused, or not even sent. A
+        submission that failed in any other way may have worked.
     """
 
     report: Any = None
@@ -40,6 +42,7 @@ class ScnetError(AirflowException):
         data: Any = None,
         call: str | None = None,
         answered: bool = False,
+        without_effect: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -50,6 +53,7 @@ class ScnetError(AirflowException):
         self.data = data
         self.call = call
         self.answered = answered
+        self.without_effect = without_effect
 
     def __str__(self) -> str:
         return sentences(self.message, self.remedy, self.account)
@@ -86,11 +90,15 @@ class ScnetTransientError(ScnetError):
     The service or the way to it failed; the same call may succeed later.
 
     :param retry_after: seconds the service asked us to wait (``Retry-After``), if it did.
+    :param too_many: whether it took nothing of the request, for there were too many (HTTP 429).
     """
 
-    def __init__(self, message: str, *, retry_after: float | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, too_many: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(message, **kwargs)
         self.retry_after = retry_after
+        self.too_many = too_many
 
 
 class ScnetJobsNotDeletedError(ScnetError):
@@ -103,6 +111,10 @@ class ScnetPermanentError(ScnetError, AirflowFailException):
 
 class ScnetRequestError(ScnetPermanentError):
     """What was asked is wrong: a parameter, an address, a field of the Connection."""
+
+
+class ScnetUnknownTagError(ScnetPermanentError, ScnetJobsNotDeletedError):
+    """No job has had a tag of ``job_tags``, says a history that was read in full: it is misspelt, or of elsewhere."""
 
 
 class ScnetAddressError(ScnetRequestError):
@@ -276,15 +288,25 @@ ERROR_CODES: dict[str, ErrorCode] = {
 """Every code that a job call is documented or known to answer (API page control-job; field reports for 404, 405)."""
 
 
-_SUBMIT_LIMIT = re.compile(r"\b(QOS|Assoc)[A-Za-z]*Submit[A-Za-z]*Limit\b", re.IGNORECASE)
-"""How schedulers spell that somebody has too many jobs waiting and running; it stands in the text of 815007."""
-_QUEUE_FULL = ErrorCode(
-    "815007",
-    "作业提交失败(调度系统sbatch失败)",
-    "too many jobs are submitted already",
-    "Passes when other jobs have ended: give the task more retries and a longer retry_delay, or a pool of so many "
-    "slots.",
-    ScnetQueueFullError,
+_OF_SBATCH = ERROR_CODES["815007"]
+_NOT_ANSWERED = replace(
+    _OF_SBATCH,
+    meaning="sbatch had no answer from the scheduler",
+    remedy=LOOK_FIRST,
+    error_class=ScnetTransientError,
+)
+_QUEUE_FULL = replace(
+    _OF_SBATCH,
+    meaning="too many jobs are submitted already",
+    remedy="Passes when other jobs have ended: give the task more retries and a longer retry_delay, or a pool of so "
+    "many slots.",
+    error_class=ScnetQueueFullError,
+)
+_QUEUE_FULL_OR_TOO_LARGE = replace(
+    _QUEUE_FULL,
+    meaning="too many jobs are submitted already, or this one is too large or too long",
+    remedy=f"{_QUEUE_FULL.remedy} If no other job is left, ask for less: the text stands for limits of size and time, "
+    "too.",
 )
 
 
@@ -318,19 +340,29 @@ def error_from_code(
             "If a retry does not help, ask SCNet's support.",
             ScnetTransientError if overloaded else ScnetError,
         )
-    if row.code == _QUEUE_FULL.code and any(
-        _SUBMIT_LIMIT.search(part) for part in (msg, data) if isinstance(part, str)
-    ):
-        row = _QUEUE_FULL
-    said = "; ".join(quote(part) for part in (msg, data) if isinstance(part, str) and part.strip())
+    texts = [part for part in (msg, data) if isinstance(part, str)]
+    if row is _OF_SBATCH:
+        row = _of_sbatch("\n".join(texts))
+    said = "; ".join(quote(part) for part in texts if part.strip())
     message = sentences(
         f"[{quote(code, 20)}] {row.label} · {row.meaning} ({call}, connection {connection}).",
         f"SCNet said: {said}." if said else "",
     )
+    is_refusal = issubclass(row.error_class, ScnetPermanentError | ScnetQueueFullError)
     details: dict[str, Any] = {"code": code, "msg": msg, "data": data, "call": call, "answered": True}
+    details["without_effect"] = is_refusal
     if issubclass(row.error_class, ScnetTransientError):
         details["retry_after"] = retry_after
     return row.error_class(message, remedy=row.remedy.format(address=field), **details)
+
+
+def _of_sbatch(text: str) -> ErrorCode:
+    verdict = sbatch.verdict(text)
+    if verdict is sbatch.Verdict.UNKNOWN:
+        return _NOT_ANSWERED
+    if verdict is sbatch.Verdict.QUEUE_FULL:
+        return _QUEUE_FULL_OR_TOO_LARGE if sbatch.is_ambiguous(text) else _QUEUE_FULL
+    return _OF_SBATCH
 
 
 def final(kind: type[ScnetJobFailedError]) -> type[ScnetJobFailedError]:

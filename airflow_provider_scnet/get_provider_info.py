@@ -88,7 +88,7 @@ def _account_fields() -> dict[str, Any]:
         ),
         "region": _field(
             "Region (计算区域)",
-            "Number of the computing region (clusterId), e.g. 11250. Needed with AK/SK if you have several regions.",
+            "Number (clusterId) or name of the computing region, e.g. 11250. Needed with AK/SK if you have several.",
         ),
         "scheduler_id": _field(
             "Scheduler (调度器)",

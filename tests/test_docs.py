@@ -22,7 +22,8 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_scnet import exceptions
+from airflow_provider_scnet import exceptions, sbatch
+from airflow_provider_scnet.api.answers import NOT_TAKEN
 from airflow_provider_scnet.api.states import Phase, phase_of
 from airflow_provider_scnet.connection.settings import ConnectionFields, read_settings
 from airflow_provider_scnet.exceptions import ERROR_CODES, ScnetPermanentError
@@ -148,6 +149,29 @@ def test_error_table_is_the_codes_table(language: str) -> None:
         assert (label, error_class) == (row.label, f"`{row.error_class.__name__}`")
         if language == "en":
             assert (meaning, remedy) == (row.meaning, row.remedy.replace("{address}", "`host`"))
+
+
+@both
+def test_table_of_what_sbatch_says_is_the_codes_table(language: str) -> None:
+    classes = {
+        sbatch.Verdict.UNKNOWN: "ScnetTransientError",
+        sbatch.Verdict.QUEUE_FULL: "ScnetQueueFullError",
+        sbatch.Verdict.REFUSED: "ScnetSubmitRejectedError",
+    }
+    rows = table(language, sbatch.POLICY)
+    said = [(text, row[2].strip("`")) for row in rows for text in CODE.findall(row[0])]
+    assert len(said) == len(dict(said))
+    for text, error_class in said:
+        assert error_class == classes[sbatch.verdict(text)]
+    assert {text for text, _ in said} >= {*sbatch.TEXTS, sbatch.POLICY}
+    assert rows[-1][2].strip("`") == classes[sbatch.Verdict.REFUSED]
+
+
+@both
+def test_statuses_that_prove_that_nothing_was_submitted(language: str) -> None:
+    (guide,) = [page for page in GUIDES[language] if page.name == "errors.md"]
+    (paragraph,) = [line for line in prose(guide).splitlines() if " 301" in line]
+    assert {int(status) for status in re.findall(r"\b[34]\d\d\b", paragraph)} == NOT_TAKEN
 
 
 @both

@@ -54,6 +54,18 @@ def service_address(url: str, *, field: str, allow_http: bool = False) -> str:
     return f"{parts.scheme}://{authority}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
 
 
+def is_this_machine(url: str) -> bool:
+    """
+    Tell whether an address is this machine's own, which no proxy may come in between: on loopback nobody can listen.
+
+    :param url: any address.
+    """
+    try:
+        return _is_loopback(urlsplit(url).hostname or "")
+    except ValueError:
+        return False
+
+
 def holds_certificates(path: str) -> bool:
     """Tell whether a file or folder can be used to verify servers."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

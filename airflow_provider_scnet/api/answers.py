@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import NewConnectionError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
-from airflow_provider_scnet.api.addresses import holds_certificates
+from airflow_provider_scnet.api.addresses import holds_certificates, is_this_machine
 from airflow_provider_scnet.exceptions import (
+    ERROR_CODES,
     ScnetAddressError,
     ScnetCredentialError,
     ScnetError,
@@ -27,11 +30,22 @@ from airflow_provider_scnet.wording import Secret, may_repeat, quote, redact, se
 LARGEST_ANSWER = 32 << 20
 """Bytes of an answer, decompressed, beyond which it is not read."""
 CHUNK = 16 << 10
-"""Bytes that are decompressed at a time: they may become a thousand times as many."""
+"""Bytes of an answer that are read or decompressed at a time."""
+_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
+
+
+NOT_TAKEN = frozenset({301, 307, 308, 401, 404, 405, 407, 411, 413, 414, 415, 421, 426, 429, 431})
+"""
+Statuses of HTTP by which a server or gateway refuses a request as such, before anybody looks into it. Missing on
+purpose: 302 and 303, which also follow what was done; 400, 403 and 406, which also replace an answer; and 408.
+"""
 
 
 class NeverSentError(ScnetTransientError):
     """The request surely never left this machine, so that repeating it cannot do anything twice."""
+
+    def __init__(self, message: str, **kwargs: Any) -> None:
+        super().__init__(message, **{**kwargs, "without_effect": True})
 
 
 @dataclass(frozen=True)
@@ -101,8 +115,8 @@ def read_body(response: requests.Response, call: Call) -> bytes:
     :raises ScnetTransientError: if it is.
     """
     body = bytearray()
-    for chunk in response.iter_content(CHUNK):
-        body += chunk
+    for part in _decompressed(response, call):
+        body += part
         if len(body) > LARGEST_ANSWER:
             raise ScnetTransientError(
                 f"{call.origin} - the answer is larger than {LARGEST_ANSWER >> 20} MB and was cut off ({call.where}).",
@@ -110,6 +124,38 @@ def read_body(response: requests.Response, call: Call) -> bytes:
                 call=call.name,
             )
     return bytes(body)
+
+
+def _decompressed(response: requests.Response, call: Call) -> Iterator[bytes]:
+    """Decompress no more than is bounded: older HTTP libraries make all of it that a chunk becomes."""
+    parts = response.raw.stream(CHUNK, decode_content=False)
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    if encoding in ("", "identity"):
+        yield from parts
+        return
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise _garbled(call, f"compressed as {quote(encoding, 20)!r}, which was not asked for")
+    decoder = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
+    try:
+        for part in parts:
+            yield from _bounded(decoder, part)
+    except zlib.error:
+        raise _garbled(call, "not compressed as it says") from None
+    if not decoder.eof or decoder.unused_data:
+        raise _garbled(call, "compressed and not complete")
+
+
+def _bounded(decoder: zlib._Decompress, data: bytes) -> Iterator[bytes]:
+    while True:
+        text = decoder.decompress(data, CHUNK)
+        yield text
+        data = decoder.unconsumed_tail
+        if not data and len(text) < CHUNK:  # else it may hold back more
+            return
+
+
+def _garbled(call: Call, how: str) -> ScnetTransientError:
+    return ScnetTransientError(f"{call.origin} - the answer is {how} ({call.where}).", call=call.name)
 
 
 class _Answer:
@@ -141,11 +187,12 @@ def open_envelope(received: Received, call: Call, secrets: Sequence[Secret], *, 
     answer = _Answer(received)
     echoed = secrets if may_repeat(answer.text, secrets) else ()
     if answer.code is None or (answer.code == "0" and not 200 <= answer.status < 300):
-        raise _not_an_envelope(received, call, redact(answer.text, echoed) if quotable else "", secrets)
+        text = redact(answer.text, echoed) if quotable else ""
+        raise _not_an_envelope(received, call, text, secrets, is_taken=answer.code == "0")
     if answer.code == "0":
         return redact(answer.data, echoed) if quotable else answer.data
     msg = answer.msg and redact(answer.msg if quotable else without_tokens(answer.msg), echoed)
-    raise error_from_code(
+    error = error_from_code(
         redact(answer.code, echoed),
         msg=msg,
         data=redact(answer.data, echoed) if quotable else None,
@@ -155,27 +202,34 @@ def open_envelope(received: Received, call: Call, secrets: Sequence[Secret], *, 
         overloaded=_is_overloaded(received),
         retry_after=_retry_after(received),
     )
+    if received.status == 429 and answer.code not in ERROR_CODES and isinstance(error, ScnetTransientError):
+        error.too_many = error.without_effect = True
+    raise error
 
 
-def _not_an_envelope(received: Received, call: Call, text: str, secrets: Sequence[Secret]) -> ScnetError:
+def _not_an_envelope(
+    received: Received, call: Call, text: str, secrets: Sequence[Secret], *, is_taken: bool
+) -> ScnetError:
     status = received.status
     page = "html" in received.headers.get("Content-Type", "")
     said = f"It begins: {quote(text)!r}." if text.strip() else ""
     answer = f"[HTTP {status}] {'a web page' if page else 'no SCNet answer'} from {call.origin} ({call.where})"
     check = f"Check that {call.field} of the Connection is SCNet's address."
     details: dict[str, Any] = {"remedy": check, "code": str(status), "call": call.name}
+    details["without_effect"] = status in NOT_TAKEN and not is_taken
     if 300 <= status < 400:
         target = quote(redact(_target_of(received), secrets), 100)
         return ScnetAddressError(f"{answer}: a redirect to {target!r}, not followed.", **details)
     message = sentences(f"{answer}.", said)
     if status in (404, 405):
         return ScnetAddressError(message, **details)
-    if status == 401:
+    if status == 401 and not is_taken:  # whoever meets this error sends the call once more
         details["remedy"] = "Store a current token of this gateway's region."
         return ScnetCredentialError(message, **details)
     if _is_overloaded(received) or received.ok:
         details["remedy"] = f"If it stays: {check}"
-        return ScnetTransientError(message, retry_after=_retry_after(received), **details)
+        too_many = status == 429 and not is_taken
+        return ScnetTransientError(message, retry_after=_retry_after(received), too_many=too_many, **details)
     return ScnetError(message, **details)
 
 
@@ -192,23 +246,53 @@ def too_long(call: Call, seconds: float, *, never_sent: bool) -> ScnetTransientE
     return ScnetTransientError(f"{call.origin} - {what} ({call.where}).", call=call.name)
 
 
-def error_on_the_way(error: Exception, call: Call, *, timeout: tuple[float, float], verify: bool | str) -> ScnetError:
+def error_on_the_way(
+    error: Exception, call: Call, *, timeout: tuple[float, float], verify: bool | str, has_left: bool | None
+) -> ScnetError:
     """
     Say in our own words why no answer came: a library's text may hold URLs and headers.
 
     :param error: what the HTTP library raised.
     :param timeout: seconds to wait for a connection and for an answer.
     :param verify: whether certificates are verified, or the CA file.
+    :param has_left: whether anything of the request may have left this machine; ``None`` if no connection was sought.
     """
+    kind: type[ScnetError]
+    if has_left:
+        kind, (what, remedy) = ScnetTransientError, _after_it_left(error, timeout)
     # What requests raises for URLs and proxies that cannot be; all that happens on the network is an OSError.
-    if isinstance(error, ValueError) or not isinstance(error, OSError):
-        return ScnetRequestError(
-            f"{call.origin} is not an address that can be used.", remedy=f"Check {call.field} and HTTPS_PROXY."
-        )
-    kind, what, remedy = _why(error, call.field, timeout, verify)
-    proxied = requests.utils.select_proxy(call.url, requests.utils.get_environ_proxies(call.url))
-    hint = "A proxy is set: check HTTPS_PROXY and NO_PROXY, too." if proxied else ""
-    return kind(f"{call.origin} - {what} ({call.where}).", remedy=sentences(remedy, hint), call=call.name)
+    elif isinstance(error, ValueError) or not isinstance(error, OSError):
+        kind, what = ScnetRequestError, "not an address that can be used"
+        remedy = f"Check {call.field} and HTTPS_PROXY."
+    else:
+        kind, what, remedy = _why(error, call.field, timeout, verify)
+        if has_left is False and kind is ScnetTransientError:
+            kind = NeverSentError
+    is_proxied = not is_this_machine(call.url) and _proxy_of(call.url)
+    hint = "A proxy is set: check HTTPS_PROXY and NO_PROXY, too." if is_proxied and "PROXY" not in remedy else ""
+    return kind(
+        f"{call.origin} - {what} ({call.where}).",
+        remedy=sentences(remedy, hint),
+        call=call.name,
+        without_effect=kind is not ScnetTransientError,
+    )
+
+
+def _proxy_of(url: str) -> str | None:
+    return requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
+
+
+def _after_it_left(error: Exception, timeout: tuple[float, float]) -> tuple[str, str]:
+    """What happened and what to do, where nobody knows whether the request arrived."""
+    cause = error.args[0] if error.args else None
+    timeouts = (requests.Timeout, ReadTimeoutError)
+    if isinstance(error, timeouts) or isinstance(cause, timeouts):
+        return f"no answer within {timeout[1]:g} s", ""
+    if isinstance(error, requests.exceptions.SSLError):
+        return "TLS failed before the answer was complete", ""
+    if isinstance(error, ValueError) or not isinstance(error, OSError | HTTPError | HTTPException):
+        return "the answer breaks the rules of HTTP", ""
+    return "the connection broke before an answer came", ""
 
 
 def _why(
@@ -236,9 +320,7 @@ def _why(
     if isinstance(error, requests.exceptions.SSLError):
         remedy = f"Check that port and scheme (https or http) of {field} are right."
         return ScnetTransientError, "TLS failed", remedy
-    if isinstance(error, requests.Timeout) or isinstance(cause, ReadTimeoutError):  # the latter within the body
-        return ScnetTransientError, f"no answer within {timeout[1]:g} s", ""
-    return ScnetTransientError, "the connection broke before an answer came", ""
+    return ScnetTransientError, _after_it_left(error, timeout)[0], ""
 
 
 def _target_of(received: Received) -> str:

@@ -6,7 +6,6 @@ import logging
 import math
 import random
 import sys
-import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +15,7 @@ from typing import TypeVar, cast
 from airflow.providers.common.compat.sdk import mask_secret
 
 from airflow_provider_scnet.api.exchange import forget_frames
+from airflow_provider_scnet.api.forks import Renewed
 from airflow_provider_scnet.api.patience import SLICE, Patience
 from airflow_provider_scnet.api.platform import AccessKeys, PlatformClient
 from airflow_provider_scnet.api.tokens import RegionToken, Token, utc
@@ -43,11 +43,11 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-class _Entry:
+class _Entry(Renewed):
     """The tokens that one credential has yielded in this process."""
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        super().__init__()
         self.token: Token | None = None
         self.quiet_until = 0.0  # no replacement is tried before, because one has just failed
         self.margin: dict[Token, float] = {}  # of new tokens: they may live for less than RENEWAL_MARGIN
@@ -138,12 +138,13 @@ class TokenSource(ABC):
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Whoever fetches a token may take minutes, and who is told to stop does not wait for that."""
-        while not self._entry.lock.acquire(timeout=SLICE):
+        lock = self._entry.lock
+        while not lock.acquire(timeout=SLICE):
             self.patience.check()
         try:
             yield
         finally:
-            self._entry.lock.release()
+            lock.release()
 
     def _ends_soon(self, token: Token) -> bool:
         margin = self._entry.margin.get(token, RENEWAL_MARGIN)
@@ -241,7 +242,7 @@ class KeyTokens(TokenSource):
 
     :param platform: how to mint.
     :param cache: where the hooks of this process keep their tokens.
-    :param region: the region's id; may be empty if the account has just one.
+    :param region: the region's id, or its name; may be empty if the account has just one.
     :param connection: the Airflow connection id, for messages.
     :param now: seconds since the epoch.
     :param patience: how to wait.
@@ -276,6 +277,7 @@ class KeyTokens(TokenSource):
             msg=error.msg,
             data=error.data,
             call=error.call,
+            without_effect=error.without_effect,
         )
 
     def pause_after(self, refusals: int, refused: Token) -> float | None:
@@ -312,14 +314,20 @@ class KeyTokens(TokenSource):
         Pick the Connection's region, or the only one.
 
         :param regions: the account's regions, without the platform's own entry.
-        :raises ScnetRequestError: if the region is unknown, or none is named and there are several.
+        :raises ScnetRequestError: if the region is unknown, or several have that name; or none is named and there are
+            several.
         :raises ScnetAccountError: if the account is stopped there.
         """
         where = f"Connection {self._connection!r}, extra `region`"
         listed = ", ".join(map(str, regions)) or "none"
-        named = [region for region in regions if region.region_id == self._region]
+        named = self._named(regions)
         if self._region and not named:
             raise ScnetRequestError(f"{where}={self._region!r}: no such region. The account has: {listed}.")
+        if len({region.region_id for region in named}) > 1:
+            raise ScnetRequestError(
+                f"{where}={self._region!r}: several regions have this name. Give the number of one: "
+                f"{', '.join(map(str, named))}."
+            )
         if not regions:
             raise ScnetAccountError(f"Connection {self._connection!r}: the account may use no region at all.")
         usable = [region for region in named or regions if region.token]
@@ -333,6 +341,11 @@ class KeyTokens(TokenSource):
             choices = ", ".join(map(str, usable))
             raise ScnetRequestError(f"{where}: name one, the account can use several: {choices}.")
         return usable[0]
+
+    def _named(self, regions: Sequence[RegionToken]) -> list[RegionToken]:
+        """A number is a number first, whatever regions are called."""
+        by_id = [region for region in regions if region.region_id == self._region]
+        return by_id or [region for region in regions if self._region and region.name == self._region]
 
 
 def _mask(token: Token) -> None:

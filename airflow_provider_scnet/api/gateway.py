@@ -105,9 +105,9 @@ class ScnetClient:
             self._schedulers[self.base_url] = known
         return known
 
-    def all_schedulers(self) -> set[str]:
+    def all_schedulers(self) -> dict[str, str]:
         """
-        Return the schedulers that any of the gateways names; each is asked, unless it is known.
+        Return the schedulers that any of the gateways names, id -> name; each is asked, unless it is known.
 
         :raises ScnetError: if none of them answers.
         """
@@ -120,7 +120,12 @@ class ScnetClient:
             self._leave(gateway)
         if error and not self._schedulers:
             raise error
-        return {scheduler_id for names in self._schedulers.values() for scheduler_id in names}
+        return {scheduler_id: name for names in self._schedulers.values() for scheduler_id, name in names.items()}
+
+    @property
+    def silent_gateways(self) -> list[str]:
+        """The gateways that have not said yet which schedulers they know."""
+        return [gateway for gateway in self._gateways if gateway not in self._schedulers]
 
     def find_scheduler(self, scheduler_id: str) -> dict[str, str]:
         """
@@ -251,7 +256,7 @@ class ScnetClient:
         try:
             data = self._post_where_it_is_known(scheduler_id, path, body)
         except ScnetTransientError as error:
-            if error.answered or isinstance(error, NeverSentError):
+            if error.answered or error.without_effect:
                 raise
             raise error.advise(sentences(LOOK_FIRST, error.remedy)) from None
         except (ScnetSubmitRejectedError, ScnetRequestError) as error:

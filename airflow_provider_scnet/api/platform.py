@@ -60,13 +60,18 @@ class Center:
     """
     What the platform says of a token's region.
 
+    :param region_id: its number, the ``clusterId`` of tokens.
     :param user: the cluster user; empty if it is not said.
     :param gateways: addresses of the enabled HPC gateways, as they were given.
     """
 
+    region_id: str
     name: str
     user: str
     gateways: list[str]
+
+    def __str__(self) -> str:
+        return f"{self.region_id} ({quote(self.name, 40)})"
 
 
 class PlatformClient:
@@ -157,7 +162,8 @@ class PlatformClient:
         listed = data.get("hpcUrls")
         gateways = [entry for entry in (listed if isinstance(listed, list) else []) if isinstance(entry, Mapping)]
         return Center(
-            name=str(data.get("name") or ""),
+            region_id=quote(data.get("id") or ""),
+            name=quote(data.get("name") or ""),
             user=str(user.get("userName") or "") if isinstance(user, Mapping) else "",
             gateways=[str(entry["url"]).strip() for entry in gateways if entry.get("url") and _is_enabled(entry)],
         )
@@ -200,7 +206,7 @@ def _read_regions(data: object) -> list[RegionToken] | None:
     if not isinstance(data, list):
         return None
     return [
-        RegionToken(region_id, quote(entry.get("clusterName") or "", 40), _token_of(entry))
+        RegionToken(region_id, quote(entry.get("clusterName") or ""), _token_of(entry))
         for entry in data
         if (region_id := _region_of(entry)) not in ("", PLATFORM_REGION)
     ]

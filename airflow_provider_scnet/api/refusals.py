@@ -32,7 +32,7 @@ def call_with_token(
     :raises ScnetCredentialError: if the new token is refused as well, or there is none.
     :raises ScnetTransientError: if that may pass.
     """
-    token = source.token()
+    token = _first(source)
     refusals = 0
     while True:
         try:
@@ -43,6 +43,14 @@ def call_with_token(
             return _once_more(call, token)
         refusals += 1
         token = _another(source, token, refusal, refusals)
+
+
+def _first(source: TokenSource) -> Token:
+    try:
+        return source.token()
+    except ScnetError as error:
+        error.without_effect = True  # on the call, which was not even sent
+        raise
 
 
 def _once_more(call: Callable[[Token], T], token: Token) -> T:
@@ -87,4 +95,5 @@ def _refused(refusal: ScnetCredentialError, why: ScnetError) -> ScnetError:
         call=refusal.call,
         # What may pass is no verdict of SCNet on the call itself: a deletion must not take it for an answer.
         answered=refusal.answered and issubclass(kind, ScnetPermanentError),
+        without_effect=refusal.without_effect,
     )

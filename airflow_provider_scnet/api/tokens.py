@@ -80,7 +80,7 @@ class RegionToken:
     token: Token | None
 
     def __str__(self) -> str:
-        return f"{self.region_id} ({self.name})"
+        return f"{self.region_id} ({quote(self.name, 40)})"
 
 
 def read_claims(text: str) -> dict[str, Any]:

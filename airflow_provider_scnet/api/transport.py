@@ -6,6 +6,7 @@ import copy
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
+from http.client import HTTPException
 from typing import Any, Self, TypeVar
 
 import requests
@@ -40,6 +41,7 @@ IDLE_CONNECTIONS = 10
 HEADERS = {
     "User-Agent": f"airflow-provider-scnet/{__version__}",
     "Accept": "application/json",
+    "Accept-Encoding": "gzip",
     "Cache-Control": "no-cache",
 }
 Headers = Mapping[str, str | Secret]
@@ -133,7 +135,9 @@ class Transport:
         self.patience.check()
         call = self._call(method, url)
         session = self._take_session()
-        exchange = Exchange(lambda: self._ask(session, call, headers, content, quotable=quotable, read=read))
+        exchange: Exchange[Any] = Exchange(
+            lambda: self._ask(session, call, headers, content, exchange, quotable=quotable, read=read)
+        )
         longest = LONGEST_REQUEST * self._timeout[1]
         try:
             outcome = exchange.run(self.patience, longest)
@@ -162,6 +166,7 @@ class Transport:
         call: Call,
         headers: Headers | Callable[[], Headers],
         content: Mapping[str, Any],
+        exchange: Exchange[Any],
         *,
         quotable: bool,
         read: Callable[[Any], Any] | None,
@@ -169,8 +174,10 @@ class Transport:
         headers = headers() if callable(headers) else headers
         try:
             received = self._exchange(session, call, headers, content)
-        except (OSError, ValueError, TypeError, HTTPError) as error:  # requests lets some through unwrapped
-            raise error_on_the_way(error, call, timeout=self._timeout, verify=self._verify) from None
+        except (OSError, ValueError, TypeError, HTTPError, HTTPException) as error:  # some come unwrapped
+            raise error_on_the_way(
+                error, call, timeout=self._timeout, verify=self._verify, has_left=exchange.has_left
+            ) from None
         secrets = [value for value in headers.values() if isinstance(value, Secret)]
         data = open_envelope(received, call, secrets, quotable=quotable)
         return read(data) if read else data
@@ -199,7 +206,9 @@ class Transport:
     def _take_session(self) -> Session:
         """A session serves one request at a time: one that was given up can be cut off without harm to any other."""
         with suppress(IndexError):
-            return self._idle.pop()
+            while not (session := self._idle.pop()).is_ours:
+                pass
+            return session
         return Session(HEADERS)
 
 

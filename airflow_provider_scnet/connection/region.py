@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from typing import Any, ClassVar
 
 from airflow_provider_scnet.api.addresses import gateway_address
 from airflow_provider_scnet.api.credentials import KeyTokens, StoredToken, TokenCache, TokenSource
+from airflow_provider_scnet.api.forks import cached_property
 from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.patience import Patience
 from airflow_provider_scnet.api.platform import Center, PlatformClient
@@ -16,8 +16,13 @@ from airflow_provider_scnet.api.reference import check_user
 from airflow_provider_scnet.api.refusals import call_with_token
 from airflow_provider_scnet.api.transport import Transport
 from airflow_provider_scnet.connection.settings import Settings
-from airflow_provider_scnet.exceptions import ScnetCredentialError, ScnetJobReferenceError, ScnetRequestError
-from airflow_provider_scnet.wording import quote
+from airflow_provider_scnet.exceptions import (
+    ScnetCredentialError,
+    ScnetError,
+    ScnetJobReferenceError,
+    ScnetRequestError,
+)
+from airflow_provider_scnet.wording import quote, sentences
 
 log = logging.getLogger(__name__)
 
@@ -99,20 +104,26 @@ class Region:
         The stored token while it lives, then the keys; or just the one that is given.
 
         :raises ScnetCredentialError: if the stored token seems to be the platform's, or is of another region.
+        :raises ScnetError: if extra ``region`` is a name, and the platform does not say whether it is that of the
+            stored token's region.
         """
-        settings = self._settings
-        stored = settings.token
+        stored, wanted = self._settings.token, self._settings.region
         if stored.looks_like_the_platforms:
             raise ScnetCredentialError(
                 f"Connection {self._conn_id!r}, password: this looks like the platform's token. Job calls need the "
                 f"token of the region (the list entry whose clusterId is not 0)."
             )
+        if stored and wanted and not wanted.isdecimal():
+            self._compare_names()
+        elif stored.region and wanted not in ("", stored.region):
+            raise self._of_another_region(stored.region)
+        return self._source
+
+    @cached_property
+    def _source(self) -> TokenSource:
+        settings = self._settings
+        stored = settings.token
         region = stored.region or settings.region
-        if settings.region not in ("", region):
-            raise ScnetCredentialError(
-                f"Connection {self._conn_id!r}, password: the token is of region {region}, but extra `region` is "
-                f"{settings.region!r}. Store a token of that region, or correct `region`."
-            )
         shared: dict[str, Any] = {
             "cache": self._token_cache,
             "connection": self._conn_id,
@@ -121,19 +132,73 @@ class Region:
         keys = KeyTokens(settings.keys, self._platform, region=region, **shared) if settings.keys else None
         return keys if keys and not stored else StoredToken(stored, self._platform, keys=keys, **shared)
 
-    def describe(self) -> Iterator[str]:
+    def _compare_names(self) -> None:
+        """A token knows only the number of its region; the platform knows the name, too."""
+        try:
+            center = self._center
+        except ScnetError as error:
+            by_number = "Or give extra `region` as the region's number (clusterId), which no request has to confirm."
+            raise error.advise(sentences(error.remedy, by_number)) from None
+        if self._settings.region not in (center.region_id, center.name):
+            raise self._of_another_region(str(center))
+
+    def _of_another_region(self, region: str) -> ScnetCredentialError:
+        return ScnetCredentialError(
+            f"Connection {self._conn_id!r}, password: the token is of region {region}, but extra `region` is "
+            f"{self._settings.region!r}. Store a token of that region, or correct `region`."
+        )
+
+    def describe(self, doubts: list[str]) -> Iterator[str]:
         """
         Find out everything a task would, and say it in one sentence each: token and region, gateway and schedulers,
-        cluster user.
+        cluster user. What the Connection says of the latter two is compared with what is there; where that cannot be
+        decided, that is a doubt.
 
-        :raises ScnetError: at the first thing that cannot be found.
+        :param doubts: gets the doubts, which a reader has to know first.
+        :raises ScnetError: at the first thing that cannot be found, or is not what the Connection says.
         """
         token = self.tokens.token()
         kind = "AK/SK pair, token" if self._settings.keys else "Token"
         yield f"{kind} valid {token.until}; region {token.region or 'of the token'}."
-        schedulers = self.client.list_schedulers()
+        schedulers = self.client.known_schedulers()
         yield f"Gateway {self.client.base_url} accepts it; schedulers: {_listed(schedulers)}."
+        doubts += self._check_scheduler_id()
+        doubts += self._check_user()
         yield f"Cluster user: {self.user}."
+
+    def _check_scheduler_id(self) -> list[str]:
+        wanted = self._settings.scheduler_id
+        if not wanted or wanted in self.client.known_schedulers():
+            return []
+        listed = self.client.all_schedulers()
+        if wanted in listed:
+            return []
+        if silent := self.client.silent_gateways:
+            return [
+                f"Not checked: extra `scheduler_id`={wanted!r}. The gateways that answer list only {_listed(listed)}, "
+                f"but no answer came from {', '.join(silent)}."
+            ]
+        raise ScnetRequestError(
+            f"Connection {self._conn_id!r}, extra `scheduler_id`={wanted!r}: no gateway lists it; they list: "
+            f"{_listed(listed)}. Correct it, or leave it empty if there is only one."
+        )
+
+    def _check_user(self) -> list[str]:
+        wanted = self._settings.user
+        if not wanted:
+            return []
+        try:
+            there, why = self.tokens.token().user or self._center.user, "neither the token nor the platform names one."
+        except ScnetError as error:
+            there, why = "", f"the token names none, and the platform does not answer: {error}"
+        if not there:
+            return [f"Not checked: whether extra `user`={wanted!r} is the token's cluster user: {why}"]
+        if there != wanted:
+            raise ScnetRequestError(
+                f"Connection {self._conn_id!r}, extra `user`={wanted!r}: the token's cluster user is "
+                f"{quote(there)!r}. Correct it, or leave it empty."
+            )
+        return []
 
     @property
     def _conn_id(self) -> str:
@@ -150,7 +215,7 @@ class Region:
 
     @cached_property
     def _center(self) -> Center:
-        return call_with_token(self.tokens, self._platform.get_center)
+        return call_with_token(self._source, self._platform.get_center)
 
     def _ask_center_for_user(self) -> str:
         if not self._center.user:

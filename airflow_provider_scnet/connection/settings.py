@@ -31,7 +31,7 @@ class Settings:
     :param gateway: address of the HPC gateway; empty: to be discovered.
     :param token: the token in its password; empty if there are keys only.
     :param keys: the AK/SK pair, if there is one.
-    :param region: region id, scheduler id and cluster user if they are given, else empty.
+    :param region: id or name of the region, scheduler id and cluster user if they are given, else empty.
     :param scheduler_id: see ``region``.
     :param user: see ``region``.
     :param api_url: where tokens are minted.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
+from airflow_provider_scnet.api.forks import cached_property
 from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.patience import Patience
 from airflow_provider_scnet.api.reference import JobRef, is_nothing
@@ -199,15 +199,17 @@ class ScnetHook(BaseHook):
         Find out everything a task would: token, region, gateway, scheduler, cluster user; and the namespace of this
         Airflow's jobs.
 
-        :return: whether all was found, and a message for the Connection form that names each or what failed.
+        :return: whether all was found, and a message for the Connection form that names each or what failed; what
+            could not be decided comes first.
         """
+        doubts: list[str] = []
         found: list[str] = []
         try:
-            for sentence in self._region.describe():
+            for sentence in self._region.describe(doubts):
                 found.append(sentence)
         except (ScnetError, AirflowNotFoundException) as error:
-            return False, " ".join([*found, str(error)])
-        return True, " ".join([*found, describe_namespace()])
+            return False, " ".join([*doubts, *found, str(error)])
+        return True, " ".join([*doubts, *found, describe_namespace()])
 
     @cached_property
     def _region(self) -> Region:

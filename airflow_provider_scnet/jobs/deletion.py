@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -21,15 +21,18 @@ from airflow_provider_scnet.exceptions import (
 from airflow_provider_scnet.jobs.evidence import group_by
 from airflow_provider_scnet.jobs.observation import Observer
 from airflow_provider_scnet.jobs.options import DeleteOptions, seconds
-from airflow_provider_scnet.jobs.progress import Progress, Stage
+from airflow_provider_scnet.jobs.progress import Progress
 from airflow_provider_scnet.jobs.proof import Experience, Standard
 from airflow_provider_scnet.jobs.report import NAMED_JOBS, DeletionReport, LeftJob, account_of_left
 from airflow_provider_scnet.jobs.sending import Sender
+from airflow_provider_scnet.jobs.stages import Stage
 from airflow_provider_scnet.wording import counted
 
 RESEND_EVERY = 3
 LOOKS_IN_A_PROOF = 4
 """What has to be seen for ``absent_for`` is looked at so often meanwhile, whatever ``poll_interval`` says."""
+LOOKS_IN_AN_ABSENCE = 9
+"""The same of what the history knows to have ended, which rarely shows up again: it is looked at no more often."""
 LONGEST_GAP = 2 / 3
 """Share of ``absent_for`` for which looks may fail; after a longer gap, what they say begins anew."""
 _REFUSED = "SCNet refuses what was asked: correct the references, or what the last error names."
@@ -43,6 +46,7 @@ class Deletion:
 
     :param client: how to talk to the region's gateways; its patience measures time and waits.
     :param refs: the jobs, each once.
+    :param is_ours: tells of a name whether only one of these jobs can have it, so that an end in the history is its.
     :param logger: where to tell what happens.
     """
 
@@ -50,7 +54,13 @@ class Deletion:
     """It looks for no other jobs."""
 
     def __init__(
-        self, client: ScnetClient, refs: Iterable[JobRef], options: DeleteOptions, *, logger: Any = log
+        self,
+        client: ScnetClient,
+        refs: Iterable[JobRef],
+        options: DeleteOptions,
+        *,
+        is_ours: Callable[[str], bool] = lambda name: False,
+        logger: Any = log,
     ) -> None:
         # Whatever fails is tried again with the next round, and nothing must keep the other requests waiting.
         self._client = client.tried_once()
@@ -63,7 +73,7 @@ class Deletion:
         gap = self._absent_for * LONGEST_GAP
         self._jobs = [Progress(ref, options.batch_size, longest_gap=gap) for ref in dict.fromkeys(refs)]
         self._sender = Sender(self._client, logger=logger)
-        self._observers = self._hire_observers()
+        self._observers = self._hire_observers(is_ours)
         self._started = self._patience.now()
 
     def run(self) -> DeletionReport:
@@ -164,7 +174,7 @@ class Deletion:
                 ", ".join(f"{count} {state}" for state, count in states.items()),
             )
 
-    def _hire_observers(self) -> list[Observer]:
+    def _hire_observers(self, is_ours: Callable[[str], bool]) -> list[Observer]:
         by_ref = {job.ref: job for job in self._jobs}
         experience, standard = Experience(), Standard(self._absent_for, self._options.missing_ok)
         return [
@@ -174,6 +184,7 @@ class Deletion:
                 [by_ref[ref] for ref in refs],
                 experience,
                 standard,
+                is_ours=is_ours,
                 logger=self._log,
             )
             for scheduler_id, refs in group_by(by_ref, "scheduler_id").items()
@@ -193,6 +204,8 @@ class Deletion:
     def _pause(self) -> float:
         asked = max(self._sender.retry_after, *(observer.retry_after for observer in self._observers))
         interval = self._poll_interval
+        if all(job.is_told_by_past for job in self._undecided()):
+            interval = max(interval, self._absent_for / LOOKS_IN_AN_ABSENCE)
         if any(job.needs_time for job in self._undecided()):
             interval = min(interval, self._absent_for / LOOKS_IN_A_PROOF)
         return max(0.0, min(max(interval, asked), self._timeout - self._elapsed()))

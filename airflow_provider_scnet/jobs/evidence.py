@@ -175,7 +175,7 @@ def read_detail(client: ScnetClient, ref: JobRef, listed_by: str = "") -> Detail
 def read_states(client: ScnetClient, refs: Sequence[JobRef]) -> dict[JobRef, JobState]:
     """
     Tell the states of jobs: from the live lists; where these leave a doubt, for the first few jobs from their details;
-    and from the history.
+    and from the history. Of a job that is not listed yet, that may be the end of an earlier one that had its number.
 
     :param refs: jobs, of any schedulers.
     """
@@ -192,7 +192,7 @@ def read_states(client: ScnetClient, refs: Sequence[JobRef]) -> dict[JobRef, Job
             unknown = [ref for ref in of_user if states[ref].phase not in (Phase.ACTIVE, Phase.ENDED)]
             if unknown:
                 past = read_history(client, unknown, window=HISTORY_WINDOW).sightings
-                ends = {ref: past.of(ref).state for ref in unknown}
+                ends = {ref: past.of(ref, began=seen[ref].began).state for ref in unknown}
                 states.update({ref: state for ref, state in ends.items() if state.phase is not Phase.NOT_LISTED})
     return {ref: states[ref] for ref in refs}
 

@@ -17,6 +17,9 @@ class Members:
     :param is_one: the job is a single member itself.
     :param may_be_hidden: the job's id may stand for what waits of an array, and the list that shows it may be cut.
     :param going_on: entries that were seen to go on, and not to end since.
+    :param waiting: those of them that were only ever seen to wait in the row of an array's rest.
+    :param have_waited: such a row was seen.
+    :param have_started: some entry was seen to go on that is no such row.
     :param claimed: entries that have ended, says a code, in the last read that could not miss one.
     :param asked: those of them whose detail has told all it can since: an end, or no word at all.
     :param confirmed: those of them whose detail has a final word.
@@ -26,6 +29,9 @@ class Members:
     is_one: bool = False
     may_be_hidden: bool = False
     going_on: frozenset[str] = frozenset()
+    waiting: frozenset[str] = frozenset()
+    have_waited: bool = False
+    have_started: bool = False
     claimed: frozenset[str] = frozenset()
     asked: frozenset[str] = frozenset()
     confirmed: frozenset[str] = frozenset()
@@ -41,6 +47,12 @@ class Members:
         self.may_be_hidden = are_sought and not is_enough
         self.claimed = sighting.claimed if self.are_whole(read) else frozenset()
         self.going_on = (self.going_on | sighting.going_on) - sighting.ended - self.claimed
+        started = sighting.entries - sighting.waiting
+        self.waiting = ((self.waiting | sighting.waiting) - started) & self.going_on
+        self.have_waited |= bool(sighting.waiting)
+        self.have_started |= bool(sighting.going_on - sighting.waiting)
+        if any(job_id.isdecimal() for job_id in sighting.ended):
+            self.going_on -= self.waiting  # the row of what waited was cancelled as a whole
         self.asked, self.confirmed = self.asked - sighting.going_on, self.confirmed - sighting.going_on
 
     def note_past(self, sighting: Sighting) -> None:
@@ -60,6 +72,17 @@ class Members:
             self.confirmed |= {job_id}
         elif state.word and state.phase is Phase.ACTIVE:
             self.going_on, self.claimed = self.going_on | {job_id}, frozenset()
+            self.have_started = True
+
+    @property
+    def must_end(self) -> frozenset[str]:
+        """Those that have to be told to have ended; of the others, which wait, no record is left by a cancel."""
+        return self.going_on - self.waiting
+
+    @property
+    def have_only_waited(self) -> bool:
+        """Whether all that was seen to go on has waited in the row of an array's rest."""
+        return self.have_waited and not self.have_started
 
     @property
     def have_ended(self) -> bool:

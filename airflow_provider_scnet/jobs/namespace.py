@@ -6,6 +6,7 @@ import base64
 import re
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -18,13 +19,16 @@ KEY = "scnet_namespace"
 """The Airflow Variable that holds it."""
 CLAIM = "scnet_namespace_claim"
 """The Variable in which tasks agree who makes it; it is deleted afterwards."""
-SETTLING_TIME = 5.0
+SETTLING_TIME = 10.0
 """Seconds after which a claim that nobody has replaced is one that everybody sees."""
 STALE_AFTER = 60.0
 """Seconds after which the claim of a task that did not go on with it is replaced."""
 LONGEST_AGREEMENT = 180.0
 """Seconds for which a task tries to agree with the others before its try is given up."""
 LOOK_EVERY = 1.0
+"""Seconds between the first two looks at what the others do."""
+LONGEST_PAUSE = 15.0
+"""Seconds between two looks later on: hundreds of tasks that look all the time would keep the API server busy."""
 _DESCRIPTION = "Made by airflow-provider-scnet; part of the names of SCNet jobs. Do not change it while jobs run."
 _MADE = re.compile(r".+-(\d{8}T\d{6}Z)")
 _LONGEST = 100
@@ -106,31 +110,43 @@ def _agree() -> str:
     """
     now = time.monotonic
     ends_at = now() + LONGEST_AGREEMENT
-    claim, claimed_since = "", now()
+    mine, seen, seen_since, pause = "", "", now(), LOOK_EVERY
     while now() < ends_at:
         if made := _read(KEY):
             return made
-        known = _read(CLAIM) or ""
-        if known != claim:
-            claim, claimed_since = known, now()
-        if not claim or now() - claimed_since > STALE_AFTER:
-            _claim_and_make(_random())
-        time.sleep(LOOK_EVERY)
+        claim = _read(CLAIM) or ""
+        if claim != seen:
+            seen, seen_since = claim, now()
+        if claim in ("", mine) or now() - seen_since > STALE_AFTER:
+            mine = _random()
+            _claim_and_make(mine)
+        else:
+            time.sleep(pause * (0.5 + secrets.randbelow(1000) / 1000))  # not all of them at the same time
+            pause = min(1.5 * pause, LONGEST_PAUSE)
     raise _unreadable(
         f"Tasks did not agree on a namespace within {LONGEST_AGREEMENT:.0f} s: Variable {KEY} is still missing."
     )
 
 
 def _claim_and_make(mine: str) -> None:
+    """
+    Claim, and make the namespace if nobody else has claimed. What was read of the claim counts for less time than
+    anybody's claim has to stand: whoever claims after that finds the namespace. Too slow a look is taken again.
+    """
     claimed_at = time.monotonic()
     _write(CLAIM, mine)
     time.sleep(SETTLING_TIME)
-    if _read(CLAIM) != mine or _read(KEY):
+    is_made, looked_at = _read(KEY), time.monotonic()
+    if _read(CLAIM) != mine:
         return
-    if time.monotonic() - claimed_at > STALE_AFTER / 2:  # somebody else may be about to replace the claim
-        return
-    _write(KEY, f"{mine}-{datetime.fromtimestamp(time.time(), UTC):%Y%m%dT%H%M%SZ}")
-    _variable().delete(CLAIM)
+    if not is_made:
+        is_slow = time.monotonic() - looked_at > SETTLING_TIME / 3
+        is_stale = time.monotonic() - claimed_at > STALE_AFTER / 2  # somebody may be about to replace the claim
+        if is_slow or is_stale:
+            return
+        _write(KEY, f"{mine}-{datetime.fromtimestamp(time.time(), UTC):%Y%m%dT%H%M%SZ}")
+    with suppress(Exception):  # it is in nobody's way
+        _variable().delete(CLAIM)
 
 
 def _random() -> str:
@@ -160,9 +176,12 @@ def _read(key: str) -> str | None:
 
 
 def _write(key: str, value: str) -> None:
+    """Airflow 2 and 3.0 fail if somebody else writes the same Variable just then: that is then held instead."""
     try:
         _variable().set(key, value, description=_DESCRIPTION)
     except Exception as error:
+        if _read(key):
+            return
         raise _unreadable(f"Airflow Variable {key} cannot be written ({type(error).__name__}).") from error
 
 

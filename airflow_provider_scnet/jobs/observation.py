@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.job_ids import is_one_member
 from airflow_provider_scnet.api.reference import JobRef
-from airflow_provider_scnet.api.states import JobState, Phase
+from airflow_provider_scnet.api.states import Phase
 from airflow_provider_scnet.exceptions import ScnetError, ScnetRequestError, ScnetTransientError
 from airflow_provider_scnet.jobs.evidence import (
     HISTORY_WINDOW,
@@ -24,9 +24,10 @@ from airflow_provider_scnet.jobs.evidence import (
     read_history,
     read_list,
 )
-from airflow_provider_scnet.jobs.progress import UNSEEN, Progress, Stage
+from airflow_provider_scnet.jobs.progress import Progress
 from airflow_provider_scnet.jobs.proof import Experience, Inquiry, Standard
 from airflow_provider_scnet.jobs.sighting import Read, Sighting
+from airflow_provider_scnet.jobs.stages import FOREIGN, UNSEEN, Stage
 from airflow_provider_scnet.wording import counted
 
 FIRST_FEW = 5
@@ -42,8 +43,6 @@ LONGEST_LOOK = 60.0
 LAST_LOOK = 30.0
 """The same once the deadline has passed: the last look is worth nothing if it is cut at once."""
 
-_FOREIGN = JobState(Phase.NOT_LISTED, word="not listed, but neither may be the jobs of other users: is the user right?")
-
 T = TypeVar("T")
 
 
@@ -55,6 +54,7 @@ class Observer:
     :param jobs: all of the deletion's jobs in this scheduler; settled ones are compared with whatever is read.
     :param experience: shared by the observers of one deletion.
     :param standard: what a job without a final word is judged by.
+    :param is_ours: tells of a name whether only a job that is to be deleted can have it.
     :param logger: where to tell what happens.
     """
 
@@ -66,9 +66,11 @@ class Observer:
         experience: Experience,
         standard: Standard,
         *,
+        is_ours: Callable[[str], bool] = lambda name: False,
         logger: Any,
     ) -> None:
         self._client = client
+        self._is_ours = is_ours
         self._now = client.patience.now
         self._scheduler_id = scheduler_id
         self._jobs = list(jobs)
@@ -240,10 +242,11 @@ class Observer:
     def _note_past(self, job: Progress, evidence: Evidence | None, began: float) -> None:
         inquiry = self._inquiries[job.ref]
         inquiry.past_asked_at = began
-        sighting = evidence.sightings.of(job.ref) if evidence else Sighting()
+        sighting = evidence.sightings.of(job.ref, began=job.began) if evidence else Sighting()
         if evidence and sighting.state.phase is not Phase.NOT_LISTED:
             inquiry.past_failures, inquiry.read_at = 0, began
-            job.note_past(sighting, evidence.read, was_listed=job.ref in self._seen)
+            is_ours = all(map(self._is_ours, sighting.names))
+            job.note_past(sighting, evidence.read, was_listed=job.ref in self._seen, is_ours_by_name=is_ours)
         elif evidence and evidence.read.is_complete:
             inquiry.past_failures, inquiry.not_past_at = 0, began
         else:
@@ -331,7 +334,8 @@ class Observer:
             self._note_failure([], evidence.error, "all of a list")
         self._is_blank |= evidence.is_null and key in self._experience.shown
         is_blank = evidence.is_null and self._is_blank
-        is_complete = evidence.read.is_complete and evidence.read.gateway == self._known_by and not is_blank
+        is_known = bool(self._known_by) and evidence.read.gateway == self._known_by
+        is_complete = evidence.read.is_complete and is_known and not is_blank
         is_complete &= evidence.read.is_alone or not self._experience.lists_are_cut
         whole = replace(evidence.read, is_complete=is_complete)
         if evidence.sightings.owners:
@@ -343,9 +347,11 @@ class Observer:
         are_few = len(self._open()) <= SINGLE_READS
         for job in jobs:
             sighting = evidence.sightings.of(job.ref)
+            was_settled = job.stage.is_settled
+            if sighting.stranger:
+                job.note_stranger(sighting.stranger, whole)
             if not sighting.entries and key[1] not in (None, job.ref.user):
                 continue
-            was_settled = job.stage.is_settled
             read = self._compare_with_lists(job, sighting, whole)
             are_sought = are_few and self._inquiries[job.ref].lookup_failures < LOOKUP_TRIES
             job.note_listed(sighting, read, members_are_sought=are_sought)
@@ -356,9 +362,10 @@ class Observer:
             self._inquiries[job.ref].read_at = read.began
             if job.members.are_whole(read):
                 self._unproven.discard(job.ref)
-            if read.is_complete and sighting.state.phase is Phase.NOT_LISTED and key[1] is None:
+            is_enough = read.is_complete or (job.has_ended_before and read.is_alone and is_known and not is_blank)
+            if is_enough and sighting.state.phase is Phase.NOT_LISTED and key[1] is None:
                 self._inquiries[job.ref].looked_up_at = read.began
-                job.hint = job.hint or (_FOREIGN if self._may_be_hidden(job) else None)
+                job.hint = job.hint or (FOREIGN if self._may_be_hidden(job) else None)
 
     def _compare_with_lists(self, job: Progress, found: Sighting, read: Read) -> Read:
         """A read may not show what another one of this look has shown; what a look-up finds, lists may not show."""

@@ -94,12 +94,16 @@ class Outcome:
     usage: Mapping[str, Any]
 
     @classmethod
-    def of(cls, ref: JobRef, endings: Mapping[JobRecord, Ending]) -> Self:
+    def of(cls, ref: JobRef, endings: Mapping[JobRecord, Ending], missing: str = "") -> Self:
         """
         Return the outcome of a job.
 
         :param endings: how each of its records ended, at least one.
+        :param missing: members that were cancelled while they waited and left no record, for people.
         """
+        if missing and worst({*endings.values(), Ending.CANCELLED}) is Ending.CANCELLED:
+            usage = usage_of(list(endings) or [JobRecord(ref.job_id)])
+            return cls(ref, Ending.CANCELLED, ref.job_id, "no record", missing, "", usage)
         record = min(endings, key=lambda record: list(Ending).index(endings[record]))
         reason = "" if record.reason == "None" else quote(record.reason, 80)
         told = (str(record.state), reason, quote(record.exit_code, 20))

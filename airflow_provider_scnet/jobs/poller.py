@@ -163,7 +163,7 @@ class Poller:
         """Runs in a thread, and nowhere twice at a time. Who asks now knows of no outcome that was told before."""
         try:
             if self._watch:
-                self._watch.follow({})
+                self._watch.forget_outcomes()
             if self._needs_client:
                 client = self._make_client()
                 if self._is_closed:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
 
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import JobState, Phase
@@ -13,41 +12,15 @@ from airflow_provider_scnet.exceptions import ScnetError
 from airflow_provider_scnet.jobs.claim import Claim, Past
 from airflow_provider_scnet.jobs.members import Members
 from airflow_provider_scnet.jobs.sighting import Read, Sighting
+from airflow_provider_scnet.jobs.stages import MISSED, UNSEEN, VANISHED, Stage
 from airflow_provider_scnet.wording import quote
 
-UNSEEN = JobState(Phase.DOUBTFUL)
-"""Not looked at yet."""
-MISSED = JobState(Phase.NOT_LISTED, word="not listed, but the list may be incomplete")
-VANISHED = JobState(Phase.NOT_LISTED, word="not listed any more, but its end was not seen")
 KNOWS_NO_SUCH_JOB = "10004"
 """The one code of a refused delete that speaks of the job itself, and so is an answer about one that is not listed."""
 CLOCKS_DIFFER = 5.0
 """Seconds that SCNet's clock, which it tells in whole seconds, may be behind ours before an end looks too old."""
 TRIES = 3
 """Deletes of just this job that SCNet must refuse to be a verdict."""
-
-
-class Stage(Enum):
-    """How far the deletion of one job has come."""
-
-    DUE = "a delete has to be sent at once: none was answered yet, or not in a way that counts"
-    CONFIRMED = "SCNet confirmed a delete"
-    REFUSED = "SCNet refuses a delete of just this job"
-    HOPELESS = "refused again and again, and seen to go on: neither sending nor waiting helps"
-    MISSING = "surely not there, although it must have been (missing_ok=False)"
-    DELETED = "listed, and seen to have ended"
-    GONE = "not listed, and surely not running"
-    ACCEPTED = "believed, for nobody was to look"
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether the job is no concern any more."""
-        return self in (Stage.DELETED, Stage.GONE, Stage.ACCEPTED)
-
-    @property
-    def is_final(self) -> bool:
-        """Whether nothing that is still to be done can help."""
-        return self.is_settled or self in (Stage.HOPELESS, Stage.MISSING)
 
 
 @dataclass(eq=False)
@@ -67,6 +40,7 @@ class Progress:
     :param refusals: how often each gateway has refused it alone; another one may know nothing of it.
     :param active_at: when a look began that has shown it to go on, so that only a later end will do.
     :param past: what the history says of an end that may not be the last.
+    :param began: when it, or each of its members, was there already, as far as lists have told.
     """
 
     ref: JobRef
@@ -86,6 +60,9 @@ class Progress:
     unanswered: int = 0  # deletes in a row
     active_at: float = float("-inf")
     past: Past | None = None
+    began: dict[str, datetime] = field(default_factory=dict)
+    has_only_waited: bool = False  # in the row of an array's rest, as far as it was seen to go on
+    stranger: JobState | None = None  # a job of the same number that another user owns
     longest_gap: float = float("inf")  # seconds between two looks after which what they say does not go on
     is_settled_by_time: bool = False  # and not by an end that is known
     members: Members = field(default_factory=Members)
@@ -107,7 +84,8 @@ class Progress:
     @property
     def needs_time(self) -> bool:
         """Whether nothing but time can settle it."""
-        return self.claim is not None and not (self.was_active and self.claim.phase is Phase.NOT_LISTED)
+        is_absent = self.claim is not None and self.claim.phase is Phase.NOT_LISTED
+        return self.claim is not None and not (is_absent and self.must_have_past)
 
     @property
     def was_active(self) -> bool:
@@ -115,9 +93,24 @@ class Progress:
         return self.active_at > float("-inf")
 
     @property
+    def must_have_past(self) -> bool:
+        """Whether absence is no proof without an end in the history: it was seen, or its number with another user."""
+        return (self.was_active and not self.has_only_waited) or self.stranger is not None
+
+    @property
+    def has_ended_before(self) -> bool:
+        """Whether the history knows an end, if only of an earlier job that had the same number."""
+        return self.past is not None and self.past.state.phase is Phase.ENDED
+
+    @property
+    def is_told_by_past(self) -> bool:
+        """Whether the history knows an end, and no list shows the job."""
+        return self.has_ended_before and self.claim is not None and self.claim.phase is Phase.NOT_LISTED
+
+    @property
     def is_claimed(self) -> bool:
-        """Whether a code says that it has ended, which another delete would only put in doubt."""
-        return self.claim is not None and self.claim.phase is Phase.CLAIMED
+        """Whether a code or the history says that it has ended, which another delete would only put in doubt."""
+        return self.is_told_by_past or (self.claim is not None and self.claim.phase is Phase.CLAIMED)
 
     @property
     def last_error(self) -> ScnetError | None:
@@ -183,8 +176,10 @@ class Progress:
         :param sighting: what its entries say of the job.
         :param members_are_sought: whether members of an array that the list may hide are looked for.
         """
-        state = self._with_the_details_word(sighting.state)
         self.unseen = None
+        state = self._with_the_details_word(sighting.state)
+        is_over = {moment: read.moment_of(moment) <= read.ended for moment in sighting.began.values()}
+        self.began |= {job_id: moment for job_id, moment in sighting.began.items() if is_over[moment]}  # no forecast
         self.members.note_listed(sighting, read, are_sought=members_are_sought)
         is_whole = self.members.are_whole(read)
         was_absent = self.claim is not None and self.claim.phase is Phase.NOT_LISTED
@@ -199,12 +194,29 @@ class Progress:
         elif state.phase is Phase.ENDED:
             if not self.members.is_array or (is_whole and not self.members.going_on):
                 self.settle(Stage.DELETED, state)
-        elif state.phase is Phase.INTERRUPTED or is_whole:
+            elif is_whole and not self.members.must_end:
+                self._note_claim(state, read, sighting.ended_at)
+        elif state.phase is Phase.INTERRUPTED or is_whole or self._is_missed_as_expected(state):
             self._note_claim(state, read, sighting.ended_at)
         elif state.phase is Phase.CLAIMED:
             self._see(state, read)
         elif state.phase is Phase.NOT_LISTED:
             self.hint = self.hint or MISSED
+
+    def note_stranger(self, state: JobState, read: Read) -> None:
+        """
+        Take down that somebody else's job has the same number. If the history knows one of ours, that one is meant, and
+        the other is no evidence. If not, the reference may name a wrong user, and nothing proves that its job is not
+        this one.
+
+        :param state: of that job, which has not ended.
+        """
+        if self.past or (self.stage.is_settled and not self.is_settled_by_time):
+            return
+        self.stage = Stage.DUE if self.stage.is_settled else self.stage
+        self.stranger = self.hint = state
+        if self.stage is Stage.REFUSED and self.refusals[read.gateway] >= TRIES:
+            self.stage = Stage.HOPELESS
 
     def note_detail(self, state: JobState, read: Read, ended_at: datetime | None) -> None:
         """
@@ -244,13 +256,18 @@ class Progress:
         """
         self.error, self.stage = error, Stage.MISSING
 
-    def note_past(self, sighting: Sighting, read: Read, *, was_listed: bool = True) -> None:
+    def note_past(
+        self, sighting: Sighting, read: Read, *, was_listed: bool = True, is_ours_by_name: bool = False
+    ) -> None:
         """
-        Take down what the history says. It may know of an earlier run only, and of some members of an array: where that
-        is possible, the end is one only if the job does not show up for a while.
+        Take down what the history says. It may know of an earlier run only, of an earlier job that had the same number,
+        and of some members of an array: where that is possible, the end is one only if the job does not show up for a
+        while.
 
+        :param sighting: without what ended before the job was submitted, if that is known.
         :param was_listed: whether this look has read a list, where the job would be if it went on. If not, an end that
             no delete can have brought about may be one of an earlier run.
+        :param is_ours_by_name: whether the job's name tells that it is no other one of the same number.
         """
         state = sighting.state
         if state.phase in (Phase.ACTIVE, Phase.DOUBTFUL):
@@ -263,7 +280,11 @@ class Progress:
         is_last = state.phase is Phase.ENDED and self._ended_since_active(sighting.ended_at, read)
         claimed = self.members.claimed
         are_all = not self.members.is_array or (claimed and claimed <= sighting.ended and not self.members.going_on)
-        if (was_listed or self._ended_since_sent(sighting.ended_at, read)) and is_last and are_all:
+        shown = (claimed or sighting.entries) & self.began.keys()
+        was_there = bool(sighting.ended_at and shown) and shown == (claimed or sighting.entries)
+        is_this_job = was_listed and (is_ours_by_name or was_there)
+        is_end = is_this_job or self._ended_since_sent(sighting.ended_at, read)
+        if is_end and is_last and are_all:
             is_listed = self.state is not UNSEEN and self.state.phase is not Phase.NOT_LISTED
             self.settle(Stage.DELETED if is_listed else Stage.GONE, state)
 
@@ -333,7 +354,8 @@ class Progress:
             self.stage = Stage.DUE
         self._see(state, read)
         self.active_at, self.claim = read.began, None
-        self.hint = state if state.owner not in ("", self.ref.user) else VANISHED
+        self.has_only_waited = self.members.have_only_waited
+        self.hint = VANISHED
         # COMPLETING is the way out: SCNet may refuse to delete such a job, and waiting is all it takes.
         goes_on = state.phase is Phase.ACTIVE and not state.is_on_its_way_out
         if self.stage in (Stage.REFUSED, Stage.HOPELESS):
@@ -365,6 +387,7 @@ class Progress:
             self.stage = Stage.DUE
         if self.claim and self.claim.phase is Phase.NOT_LISTED:
             self.active_at, self.claim, self.hint = read.began, None, state
+            self.has_only_waited = False
 
     def _ended_since_active(self, ended_at: datetime | None, read: Read) -> bool:
         if not self.was_active:
@@ -375,6 +398,10 @@ class Progress:
 
     def _ended_since_sent(self, ended_at: datetime | None, read: Read) -> bool:
         return ended_at is not None and read.moment_of(ended_at) > self.first_sent_at - CLOCKS_DIFFER
+
+    def _is_missed_as_expected(self, state: JobState) -> bool:
+        """Of a job that the history knows, a list need not be complete to agree: a look-up of its own comes last."""
+        return state.phase is Phase.NOT_LISTED and self.has_ended_before and not self.members.is_array
 
     def _is_evidence(self, read: Read) -> bool:
         """Another gateway than the one that answered the delete may know nothing of the job."""

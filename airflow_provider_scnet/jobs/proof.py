@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from airflow_provider_scnet.api.states import Phase
 from airflow_provider_scnet.exceptions import ScnetError
 from airflow_provider_scnet.jobs.claim import Past
-from airflow_provider_scnet.jobs.progress import Progress, Stage
+from airflow_provider_scnet.jobs.progress import Progress
 from airflow_provider_scnet.jobs.sighting import Sighting
+from airflow_provider_scnet.jobs.stages import Stage
 
 HISTORY_TRIES = 3
 """Times that the history is read while a job's absence is waited for; if all fail, it proves nothing either way."""
@@ -78,6 +79,8 @@ class Standard:
         :param is_seen: whether this look has seen the job in a list.
         """
         asked_at = waiting_since = inquiry.past_asked_at
+        if job.is_told_by_past:
+            return self._has_been_absent(job) and asked_at < self._end_of_absence(job)
         if job.state.phase is Phase.DOUBTFUL and is_seen:
             waiting_since = max(asked_at, job.seen_since)  # it is about to end: the next look may tell
         if now - waiting_since >= self.absent_for / HISTORY_TRIES:
@@ -104,6 +107,8 @@ class Standard:
         if job.claim.phase is Phase.NOT_LISTED:
             if not may_be_hidden and self._is_gone(job, inquiry):
                 self._settle_missing(job, inquiry)
+        elif job.claim.phase is Phase.ENDED:  # of an array, but for members that were last seen to wait
+            job.settle(Stage.DELETED, job.state, by_time=True)
         elif job.claim.phase is Phase.CLAIMED:
             if not experience.codes_run_ahead and _has_no_word(job, sighting):
                 job.settle(Stage.DELETED, job.state, by_time=True)
@@ -115,9 +120,9 @@ class Standard:
         if inquiry.looked_up_at < end:
             return False
         if job.past:  # all that was seen of it has ended, and nothing of it shows up any more
-            return self._has_past_stood(job, job.past) and not job.members.going_on
+            return self._has_past_stood(job, job.past) and not job.members.must_end
         has_no_past = inquiry.not_past_at >= end or inquiry.past_failures >= HISTORY_TRIES
-        return has_no_past and bool(job.answered_by) and not job.was_active
+        return has_no_past and bool(job.answered_by) and not job.must_have_past
 
     def _settle_missing(self, job: Progress, inquiry: Inquiry) -> None:
         if self.missing_ok or job.past:

@@ -139,12 +139,17 @@ class Search:
             is_final = isinstance(error, ScnetPermanentError)
             return replace(found, are_complete=found.are_complete and is_final, trouble=error)
         listed = {job.ref for job in found.jobs}
-        jobs = self._tagged(latest(found.live, past.records))
+        live, ended = self._ours(found.live), self._ours(past.records)
+        jobs = self._tagged(latest(live, ended))
         return replace(
             found,
             jobs=[replace(job, is_listed=job.ref in listed) for job in jobs],
             are_complete=found.are_complete and past.complete and past.gateway == gateway,
         )
+
+    def _ours(self, records: Iterable[JobRecord]) -> list[JobRecord]:
+        """Somebody else's job may have the number of one of ours, before it or after it."""
+        return [record for record in records if _tag_in(record, self.tasks, self.user)]
 
     def _tagged(self, records: Iterable[JobRecord]) -> list[TaggedJob]:
         return jobs_of(self.tasks, records, self.scheduler_id, self.user)
@@ -162,16 +167,23 @@ def is_array(ref: JobRef, records: Iterable[JobRecord]) -> bool:
 
 def jobs_of(tasks: Collection[str], records: Iterable[JobRecord], scheduler_id: str, user: str) -> list[TaggedJob]:
     """
-    Return the jobs in a list that carry one of some tasks in their names.
+    Return the jobs in a list that carry one of some tasks in their names. What names another owner is none: anybody
+    may call a job so.
 
     :param tasks: what stands for them there.
+    :param user: whose jobs they are.
     """
     jobs: dict[tuple[str, JobTag], list[JobRecord]] = defaultdict(list)
     for record in records:
-        tag, job_id = JobTag.read(record.name), read_listed(record.job_id)
-        if tag and tag.task in tasks and job_id:
+        tag, job_id = _tag_in(record, tasks, user), read_listed(record.job_id)
+        if tag and job_id:
             jobs[job_id.array, tag].append(record)
     return [TaggedJob(JobRef(scheduler_id, user, job_id), tag, tuple(of_job)) for (job_id, tag), of_job in jobs.items()]
+
+
+def _tag_in(record: JobRecord, tasks: Collection[str], user: str) -> JobTag | None:
+    tag = JobTag.read(record.name) if record.user in ("", user) else None
+    return tag if tag and tag.task in tasks else None
 
 
 def _list_jobs(client: ScnetClient, scheduler_id: str, user: str) -> JobListing:

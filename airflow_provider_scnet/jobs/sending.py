@@ -18,7 +18,8 @@ from airflow_provider_scnet.exceptions import (
     ScnetTransientError,
 )
 from airflow_provider_scnet.jobs.evidence import group_by
-from airflow_provider_scnet.jobs.progress import Progress, Stage
+from airflow_provider_scnet.jobs.progress import Progress
+from airflow_provider_scnet.jobs.stages import Stage
 from airflow_provider_scnet.wording import counted
 
 FAILURES_IN_A_ROW = 3

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from airflow_provider_scnet.api.job_ids import read_listed
 from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import NOT_LISTED, JobState, Phase, least_finished
+
+NOTHING: Mapping[str, datetime] = {}
+"""Known of when jobs began."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +25,14 @@ class Sighting:
     :param ended_at: when the job ended, if every entry tells.
     :param has_members: the job is an array, of which the list shows members: others may be hidden.
     :param going_on: ids of the entries that have not ended.
+    :param waiting: those of them that wait in the row of an array's rest: cancelled there, they leave no record.
     :param claimed: ids of those that have, says a code that may run ahead.
     :param ended: ids of those that have.
     :param scheduler_name: how the scheduler calls itself in the entries, if it does.
+    :param began: when each entry was submitted, or else started, if it tells; the latest, for a requeue moves it.
+    :param names: what the entries call the job; empty where one does not tell.
+    :param stranger: a job of the same number that another user owns and that has not ended, where there is none of
+        this user: the number may have been given to somebody else, or the reference may name a wrong user.
     """
 
     state: JobState = NOT_LISTED
@@ -33,7 +41,11 @@ class Sighting:
     going_on: frozenset[str] = frozenset()
     claimed: frozenset[str] = frozenset()
     ended: frozenset[str] = frozenset()
+    waiting: frozenset[str] = frozenset()
     scheduler_name: str = ""
+    began: Mapping[str, datetime] = field(default_factory=dict)
+    names: frozenset[str] = frozenset()
+    stranger: JobState | None = None
 
     @property
     def entries(self) -> frozenset[str]:
@@ -90,24 +102,29 @@ class Sightings:
                 (self._members[record.job_id] if is_one else self._rests[listed.array]).append(record)
 
     def records_of(self, ref: JobRef) -> list[JobRecord]:
-        """Return the entries of the list that say something of a job."""
+        """Return the entries of the list that say something of a job; those of another owner do not."""
         entries = [record for record in self._candidates(ref) if concerns(record, ref)]
         if ref.id.members is not None and any(record.job_id == ref.job_id for record in entries):
             # A member that is listed speaks for itself, not its array, which others are still part of.
             return [record for record in entries if "_" in record.job_id]
         return entries
 
-    def of(self, ref: JobRef) -> Sighting:
-        """Return what the list says of a job."""
-        entries = self.records_of(ref)
+    def of(self, ref: JobRef, *, began: Mapping[str, datetime] = NOTHING) -> Sighting:
+        """
+        Return what the list says of a job.
+
+        :param began: when entries were there already, as far as that is known: what ended before was another job, which
+            had the same number.
+        """
+        entries = [record for record in self.records_of(ref) if not ended_before(record, began.get(record.job_id))]
         if not entries:
-            return Sighting()
+            return Sighting(stranger=self._stranger(ref))
         states = {record: _state(record, ref) for record in entries}
         phase = least_finished(state.phase for state in states.values())
         ends = [record.ended_at for record in entries]
         ids: dict[Phase, set[str]] = defaultdict(set)
         for record, state in states.items():
-            ids[state.phase].update(_members_of(record.job_id))
+            ids[state.phase].update(members_in(record.job_id))
         claimed, ended = ids.pop(Phase.CLAIMED, set()), ids.pop(Phase.ENDED, set())
         going_on = {job_id for others in ids.values() for job_id in others}
         return Sighting(
@@ -117,8 +134,17 @@ class Sightings:
             going_on=frozenset(going_on),
             claimed=frozenset(claimed - going_on),
             ended=frozenset(ended - claimed - going_on),
+            waiting=frozenset(job_id for one in entries if "[" in one.job_id for job_id in members_in(one.job_id))
+            & going_on,
             scheduler_name=next((record.scheduler_name for record in entries if record.scheduler_name), ""),
+            began=began_of(entries),
+            names=frozenset(record.name for record in entries),
         )
+
+    def _stranger(self, ref: JobRef) -> JobState | None:
+        records = [record for record in self._candidates(ref) if not _owns(ref.user, record) and _matches(record, ref)]
+        states = [record.state for record in records if record.state.phase is not Phase.ENDED]
+        return states[0] if states else None
 
     def _candidates(self, ref: JobRef) -> Sequence[JobRecord]:
         """Of the members of a large array, one is not compared with all the others."""
@@ -147,11 +173,36 @@ def concerns(record: JobRecord, ref: JobRef) -> bool:
     """
     Tell whether an entry says something about a job: it is the job, a member of its array, the array it belongs to
     (schedulers list the waiting rest of an array as ``5`` or ``5_[2-9,11%4]``), or a spelling of the job's id that we
-    do not know (``1.batch``, ``1+0``, ``1.server01``).
+    do not know (``1.batch``, ``1+0``, ``1.server01``). What names another owner does not: numbers are used again.
 
     :param record: the entry.
     :param ref: the job we look for.
     """
+    return _owns(ref.user, record) and _matches(record, ref)
+
+
+def began_of(records: Iterable[JobRecord]) -> dict[str, datetime]:
+    """Tell since when jobs, and members of arrays, are there, as far as their records tell."""
+    told = [(record.submitted_at or record.started_at, record) for record in records]
+    moments = sorted((moment, job_id) for moment, record in told if moment for job_id in members_in(record.job_id))
+    return {job_id: moment for moment, job_id in moments}
+
+
+def ended_before(record: JobRecord, moment: datetime | None) -> bool:
+    """
+    Tell whether an entry is about a job that had ended before ours was there.
+
+    :param moment: when that was, with a time zone; ``None`` if it is not known.
+    """
+    is_end = record.state.phase in (Phase.ENDED, Phase.INTERRUPTED)
+    return moment is not None and is_end and record.ended_at is not None and record.ended_at < moment
+
+
+def _owns(user: str, record: JobRecord) -> bool:
+    return record.user in ("", user)
+
+
+def _matches(record: JobRecord, ref: JobRef) -> bool:
     listed = read_listed(record.job_id)
     return record.scheduler_id in ("", ref.scheduler_id) and listed is not None and listed.overlaps(ref.id)
 
@@ -170,10 +221,12 @@ def _has_members(record: JobRecord) -> bool:
     return listed is not None and listed.members is not None
 
 
-def _members_of(job_id: str) -> list[str]:
+def members_in(job_id: str) -> list[str]:
     """
-    The waiting rest of an array, member by member, as they are listed later; any other id is itself. One that was cut
-    before the first member's end is what is left of the array.
+    Return the waiting rest of an array, member by member, as they are listed later; any other id is itself. One that
+    was cut before the first member's end is what is left of the array.
+
+    :param job_id: as a list shows it.
     """
     listed = read_listed(job_id)
     if listed is None or listed.rest or listed.members is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any
@@ -16,6 +16,8 @@ _WALLTIME = re.compile(r"(?:(\d{1,4})-)?(\d{1,6}):([0-5]?\d):([0-5]?\d)")
 _MEMORY = re.compile(r"([1-9]\d{0,8})\s*([MG])B?", re.IGNORECASE)
 _EXCLUSIVE_OF_EACH_OTHER = (("nodes", "node_list"), ("cores", "cores_per_node"))
 _TEMPLATE = re.compile(r"\{[{%]")
+_COMMENT = "{#"
+"""Where a comment for Jinja begins, unless the DAG says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,16 @@ class JobSpecification:
         self.as_members("")
 
     @staticmethod
-    def check_parsed(arguments: Mapping[str, Any]) -> None:
+    def check_parsed(arguments: Mapping[str, Any], *, jinja: Callable[[], Any] | None = None) -> None:
         """
         Check what can be told where a DAG is parsed: templates and XComs have no value yet.
 
         :param arguments: as given to the task.
-        :raises ScnetJobSpecificationError: see the class.
+        :param jinja: returns the environment that will render them; ``None`` if nothing is going to.
+        :raises ScnetJobSpecificationError: see the class; also for text of which Jinja would cut a part.
         """
+        if jinja:
+            _check_scripts(arguments, jinja)
         known = {name: value for name, value in arguments.items() if _is_known(value)}
         _check_together(known)
         for name, value in known.items():
@@ -123,6 +128,28 @@ def _is_known(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(map(_is_known, value))
     return not hasattr(value, "iter_references")  # an XComArg
+
+
+def _check_scripts(arguments: Mapping[str, Any], jinja: Callable[[], Any]) -> None:
+    suspects = [(name, text) for name, value in arguments.items() for text in _texts(value) if _COMMENT in text]
+    if not suspects:
+        return  # as nearly always; to set Jinja up for this would cost each parse of a DAG file
+    from airflow_provider_scnet.jobs.scripts import check_script
+
+    environment = jinja()
+    for name, text in suspects:
+        try:
+            check_script(text, environment)
+        except ScnetJobSpecificationError as error:
+            raise ScnetJobSpecificationError(f"{name}, {error}") from None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _texts(one)
 
 
 def _check_together(given: Mapping[str, Any]) -> None:

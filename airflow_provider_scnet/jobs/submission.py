@@ -8,14 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_scnet.api.answers import NeverSentError
 from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import Phase
 from airflow_provider_scnet.exceptions import (
     ScnetError,
     ScnetPermanentError,
-    ScnetQueueFullError,
     ScnetStoppedError,
     ScnetTransientError,
 )
@@ -297,7 +295,7 @@ class Submission:
         self._memory = sent
         self._check()  # writing may have taken long
         try:
-            job_id = self._client.submit_job(target.scheduler_id, target.members)
+            job_id = self._send()
         except ScnetError as error:
             if _may_have_worked(error):
                 return self._look_for_answer(error)
@@ -309,13 +307,39 @@ class Submission:
         self._notebook.note_after(replace(sent, ref=ref))
         return ref
 
+    def _send(self) -> str:
+        """Send it; what SCNet does not take because there are too many requests, again when SCNet has asked for it."""
+        end, pauses = self._patience.now() + PATIENCE_WITH_LISTS, 0
+        while True:
+            self._check()
+            try:
+                return self._client.submit_job(self._target.scheduler_id, self._target.members)
+            except ScnetTransientError as error:
+                if not error.too_many:
+                    raise
+                asked = LOOK_EVERY if error.retry_after is None else error.retry_after
+                pause = max(asked, 2.0**pauses)
+                if self._patience.now() + pause > end:
+                    remedy = (
+                        f"This try submitted nothing. Give the task retries and a retry_delay of {pause:.0f} s or more."
+                    )
+                    raise error.advise(remedy) from None
+            self._log.info("Not submitted: too many requests (HTTP 429). Submitting again in %.0f s.", pause)
+            self._patience.sleep(pause)
+            pauses += 1
+
     def _check(self) -> None:
         if self._is_stopped:
             raise ScnetStoppedError("The task was told to stop, so nothing is submitted any more.")
 
     def _look_for_answer(self, error: ScnetError) -> JobRef:
         self._log.warning("It is not known whether the job was submitted: %s", error)
-        if found := self._search(is_open=True):
+        try:
+            found = self._search(is_open=True)
+        except ScnetPermanentError as refusal:  # nobody looks again, unless the reader does
+            unknown = f"It is not known whether job {quote(self._target.name)} was submitted: look for it."
+            raise refusal.advise(sentences(unknown, refusal.remedy)) from None
+        if found:
             return self._adopt(found)
         raise ScnetTransientError(
             f"It is not known whether job {quote(self._target.name)} was submitted; SCNet does not list it "
@@ -330,4 +354,4 @@ class Submission:
 
 def _may_have_worked(error: ScnetError) -> bool:
     """Whether a submission that failed so may have had an effect; only what surely had none is certain."""
-    return not isinstance(error, NeverSentError | ScnetPermanentError | ScnetQueueFullError)
+    return not error.without_effect

@@ -10,7 +10,12 @@ from typing import Any
 
 from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.reference import JobRef
-from airflow_provider_scnet.exceptions import ScnetError, ScnetJobsNotDeletedError, ScnetPermanentError
+from airflow_provider_scnet.exceptions import (
+    ScnetError,
+    ScnetJobsNotDeletedError,
+    ScnetPermanentError,
+    ScnetUnknownTagError,
+)
 from airflow_provider_scnet.jobs.deletion import LOOKS_IN_A_PROOF, Deletion, drive
 from airflow_provider_scnet.jobs.evidence import HISTORY_WINDOW
 from airflow_provider_scnet.jobs.naming import JobTag
@@ -119,8 +124,8 @@ class Sweep:
         Delete until a search that began after the last delete shows no other job; unless every task has told its job,
         searches have to show none for ``absent_for``.
 
-        :raises ScnetJobsNotDeletedError: naming the jobs that are left, or what has to be found and is not, or saying
-            that lists did not tell.
+        :raises ScnetJobsNotDeletedError: naming the jobs that are left, or saying that lists did not tell.
+        :raises ScnetUnknownTagError: naming what has to be found and is not.
         :raises ScnetError: as a deletion does.
         """
         while True:
@@ -140,21 +145,33 @@ class Sweep:
             yield from self._find_in_history()
 
     def _find_in_history(self) -> Generator[float]:
-        """Jobs that have ended long ago need no deleting."""
-        past: list[TaggedJob] = []
-        for scheduler_id in sorted(self._schedulers()):
-            search = Search(self._client, scheduler_id, self._sought.user, self._to_be_found)
-            found = search.with_past(Findings([], are_complete=True, live=[]), since=self._now() - HISTORY_WINDOW)
-            self._trouble = self._trouble or found.trouble
-            past += found.jobs
-        unknown = self._to_be_found - {job.tag.task for job in past}
-        if unknown:
-            raise self._trouble or self._not_known(unknown)
+        """Jobs that have ended long ago need no deleting. One history may lack them by accident, as a list may."""
+        past, is_complete = self._read_history()
+        if self._to_be_found - _tasks_of(past):
+            yield self._pause()
+            past, is_complete = self._read_history()
         self._due = [job.ref for job in past if job.phase in GOES_ON]
         self._report.gone += [job.ref for job in past if job.ref not in self._due]
         yield from self._delete()
         if self._error:
             raise self._error
+        if unknown := self._to_be_found - _tasks_of(past):
+            raise self._trouble or self._not_known(unknown, is_complete)
+
+    def _read_history(self) -> tuple[list[TaggedJob], bool]:
+        """The jobs that histories show, and whether these are sure to show all."""
+        past: list[TaggedJob] = []
+        self._trouble = None
+        schedulers = self._schedulers()
+        is_complete = not self._client.silent_gateways
+        for scheduler_id in sorted(schedulers):
+            self._client.turn_to(scheduler_id)
+            search = Search(self._client, scheduler_id, self._sought.user, self._to_be_found)
+            found = search.with_past(Findings([], are_complete=True, live=[]), since=self._now() - HISTORY_WINDOW)
+            self._trouble = self._trouble or found.trouble
+            is_complete &= found.are_complete
+            past += found.jobs
+        return past, is_complete
 
     def _to_be_deleted(self, found: list[TaggedJob]) -> list[JobRef]:
         """What is new; and what had ended, but goes on again."""
@@ -176,7 +193,7 @@ class Sweep:
         self._report.left, self._error = [], None
         options = replace(self._options, timeout=max(LAST_ROUND, self._timeout - self._elapsed()))
         try:
-            deletion = Deletion(self._client, [*left, *self._due], options, logger=self._log)
+            deletion = Deletion(self._client, [*left, *self._due], options, is_ours=self._is_ours, logger=self._log)
             yield from deletion.rounds()
             report = deletion.report()
         except ScnetError as error:
@@ -184,6 +201,10 @@ class Sweep:
             report = error.report or report_of_nothing([*left, *self._due])
         for part in fields(report):
             getattr(self._report, part.name).extend(getattr(report, part.name))
+
+    def _is_ours(self, name: str) -> bool:
+        tag = JobTag.read(name)
+        return tag is not None and tag in self._sought
 
     def _search(self) -> tuple[list[TaggedJob], bool]:
         """The jobs that lists show, and whether these are sure to show all."""
@@ -205,7 +226,7 @@ class Sweep:
     def _schedulers(self) -> set[str]:
         known = {ref.scheduler_id for ref in self._known}
         try:
-            return known | self._client.all_schedulers()
+            return known | self._client.all_schedulers().keys()
         except ScnetError as error:
             self._note_trouble(error)
             return known
@@ -240,12 +261,25 @@ class Sweep:
             f"then run this task again."
         )
 
-    def _not_known(self, tasks: Collection[str]) -> ScnetError:
+    def _not_known(self, tasks: Collection[str], is_complete: bool) -> ScnetError:
+        """Only a history that was read in full says that a retry cannot find more."""
+        what = f"{' or '.join(sorted(tasks))} in its name, neither in lists nor in the history"
+        advice = (
+            "Compare that with the name of a job on the platform, and the Connection with that of the run, whose jobs "
+            "may go on elsewhere."
+        )
+        if is_complete:
+            return ScnetUnknownTagError(
+                f"No job of user {self._sought.user} has {what} of {HISTORY_WINDOW.days} days. {advice}"
+            )
         return ScnetJobsNotDeletedError(
-            f"No job of user {self._sought.user} has {' or '.join(sorted(tasks))} in its name, neither in lists nor in "
-            f"the history of {HISTORY_WINDOW.days} days. Compare that with the name of a job on the platform, and the "
-            f"Connection with that of the run, whose jobs may go on elsewhere."
+            f"No job of user {self._sought.user} was found with {what} of {HISTORY_WINDOW.days} days, which could not "
+            f"be read in full. Run this task again. {advice}"
         )
 
     def _elapsed(self) -> float:
         return self._patience.now() - self._started
+
+
+def _tasks_of(jobs: Iterable[TaggedJob]) -> set[str]:
+    return {job.tag.task for job in jobs}

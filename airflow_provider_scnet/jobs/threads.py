@@ -11,6 +11,8 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from asgiref.sync import sync_to_async
 
+from airflow_provider_scnet.api.forks import in_child
+
 MOST_THREADS = 16
 """Of this process. The loop's own pool is small, and shared with the look-ups of host names."""
 THREADS_OF_ONE = 4
@@ -54,3 +56,6 @@ async def _run(work: Callable[[], T]) -> T:
 @cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="scnet")
+
+
+in_child(_pool.cache_clear)  # its threads are the parent's

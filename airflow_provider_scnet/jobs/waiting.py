@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_provider_scnet.api.gateway import ScnetClient
-from airflow_provider_scnet.api.job_ids import is_one_member
 from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import Phase
@@ -31,6 +29,7 @@ from airflow_provider_scnet.jobs.evidence import (
     read_list,
     read_pages_of_history,
 )
+from airflow_provider_scnet.jobs.known import PROVEN_AFTER, Known
 from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.outcome import Outcome, ending_of, may_be_started_again
 from airflow_provider_scnet.jobs.search import GOES_ON, TaggedJob, is_array, jobs_of
@@ -75,10 +74,11 @@ class Watch:
         self._log = logger
         self._outcomes: dict[JobRef, Outcome] = {}
         self._doomed: set[JobRef] = set()
-        self._members: dict[JobRef, dict[str, JobRecord]] = {}  # of arrays, as they were last listed
+        self._known: dict[JobRef, Known] = {}
+        self._refused_since: float | None = None  # the history, for good
         self._blank_since: dict[tuple[str, str], float] = {}  # lists, by scheduler and user, that show no job at all
         self.is_unsure = False
-        """Whether the last look would have told more, had a list that shows no job at all been so for longer."""
+        """Whether the last look would have told more, had what it has seen stayed so for longer."""
         self.follow(jobs if isinstance(jobs, Mapping) else dict.fromkeys(jobs))
 
     def follow(self, jobs: Followed) -> None:
@@ -90,7 +90,18 @@ class Watch:
         self._origins = dict(jobs)
         watched = set(map(self.current, jobs))
         self._outcomes = {ref: outcome for ref, outcome in self._outcomes.items() if ref in watched}
-        self._members = {ref: members for ref, members in self._members.items() if ref in watched}
+        self._known = {ref: known for ref, known in self._known.items() if ref in watched}
+        for ref, origin in jobs.items():
+            self._know(self.current(ref), origin)
+
+    def forget_outcomes(self) -> None:
+        """Forget how jobs ended: whoever asks for one from now on waits for it anew. All else stays known."""
+        self._outcomes = {}
+
+    def _know(self, ref: JobRef, origin: Origin | None) -> None:
+        known = self._known.setdefault(ref, Known(ref, self._now()))
+        if origin:
+            known.expect(origin.tag, origin.array_size)
 
     def current(self, ref: JobRef) -> JobRef:
         """
@@ -141,18 +152,39 @@ class Watch:
         is_sure = evidence.read.is_complete and self._is_no_outage(refs[0], evidence)
         refs, delayed = self._end_duplicates(refs, evidence)
         live = {ref: evidence.sightings.records_of(ref) for ref in refs}
+        for ref, records in live.items():
+            self._known[ref].note_listed(records, self.client.patience.now(), self._now())
         self._ask_for_words(live)
         past = self._read_history({ref: records for ref, records in live.items() if not _tells(ref, records)})
         for ref, records in live.items():
-            told = past.get(ref, [])
-            lost = self._lost_members(ref, [*records, *(told or ())])
-            if ref in delayed or told is None:
-                continue
-            known = [*latest(records, told), *lost]
-            if not is_sure and _may_go_on_unseen(ref, known):
-                self.is_unsure |= evidence.read.is_complete
-            elif records or not self._may_be_listed_late(ref, known):
-                self._judge(ref, known)
+            if ref not in delayed:
+                self._weigh(self._known[ref], records, past.get(ref, []), evidence, is_sure=is_sure)
+
+    def _weigh(
+        self,
+        known: Known,
+        records: Sequence[JobRecord],
+        told: Sequence[JobRecord] | None,
+        evidence: Evidence,
+        *,
+        is_sure: bool,
+    ) -> None:
+        """
+        Judge a job, if what is told of it is enough.
+
+        :param records: what the live list tells.
+        :param told: what the history does; ``None`` if it may tell more.
+        """
+        past = known.own(told or ())
+        everything = [*latest(records, past), *known.lost([*records, *past])]
+        if told is None and not known.has_all(everything) and not (known.size and self._is_history_refused):
+            return
+        if not is_sure and _may_go_on_unseen(known.ref, everything):
+            self.is_unsure |= evidence.read.is_complete
+        elif not records and known.may_be_another(past) and not self._has_been_absent(known, evidence):
+            self.is_unsure = True
+        elif records or not self._may_be_listed_late(known.ref, everything):
+            self._judge(known, everything, is_sure=is_sure)
 
     def _end_duplicates(self, refs: Sequence[JobRef], evidence: Evidence) -> tuple[Sequence[JobRef], set[JobRef]]:
         """
@@ -179,6 +211,7 @@ class Watch:
         if chosen != before:
             self._log.warning("Job %s is a duplicate of job %s, which is older: waiting for that one.", before, chosen)
             self._chosen[asked] = chosen
+            self._know(chosen, origin)
 
     def _others(self, origin: Origin, chosen: JobRef, jobs: Sequence[TaggedJob]) -> list[TaggedJob]:
         """What was to be deleted once is waited for until it has ended."""
@@ -245,11 +278,16 @@ class Watch:
 
         :param tells_all: whether a complete answer to such a read misses no member.
         """
+        if not refs:
+            return {}
         try:
-            past = read(self.client, refs, window=HISTORY_WINDOW) if refs else None
+            past = read(self.client, refs, window=HISTORY_WINDOW)
+            self._refused_since = None
         except ScnetError as error:
             self._log.warning("Could not look for %s in the history: %s", counted(len(refs), "job"), error)
             past = None
+            is_final, now = isinstance(error, ScnetPermanentError), self.client.patience.now()
+            self._refused_since = (self._refused_since or now) if is_final else None
         if past is None:
             return {}
         told = {ref: past.sightings.records_of(ref) for ref in refs}
@@ -259,20 +297,25 @@ class Watch:
             for ref, records in told.items()
         }
 
-    def _lost_members(self, ref: JobRef, told: Sequence[JobRecord]) -> list[JobRecord]:
-        """
-        What was last listed of members of an array that nothing tells of any more. That they have left the live list
-        does not undo how they ended; nor does it tell, of those that were still going on. What was interrupted has left
-        it without being started again.
-        """
-        members = self._members.setdefault(ref, {})
-        members.update({one.job_id: one for one in told if is_one_member(one.job_id) and one.job_id != ref.job_id})
-        ids = {record.job_id for record in told}
-        return [
-            replace(member, past=member.past or member.state.phase is Phase.INTERRUPTED)
-            for job_id, member in members.items()
-            if job_id not in ids
-        ]
+    def _has_been_absent(self, known: Known, evidence: Evidence) -> bool:
+        """Whether no list has shown a job for a while; where lists may be cut, nor does a look-up of its own."""
+        if not known.has_been_absent(self.client.patience.now()):
+            return False
+        if evidence.read.is_complete:
+            return True
+        ref = known.ref
+        try:
+            alone = read_list(self.client, ref.scheduler_id, job_ids=[ref.job_id])
+        except ScnetError as error:
+            self._log.warning("Could not look for job %s: %s", ref, error)
+            return False
+        return not alone.sightings.records_of(ref)
+
+    @property
+    def _is_history_refused(self) -> bool:
+        """Whether the history has been refused for good for so long that there is no use in waiting for it."""
+        since = self._refused_since
+        return since is not None and self.client.patience.now() - since >= PROVEN_AFTER
 
     def _may_be_listed_late(self, ref: JobRef, past: Sequence[JobRecord]) -> bool:
         """Whether members of an array may go on that nothing shows yet: it is new, and only the history tells of it."""
@@ -282,15 +325,20 @@ class Watch:
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self.client.patience.wall_clock(), UTC)
 
-    def _judge(self, ref: JobRef, records: list[JobRecord]) -> None:
-        now = self._now()
+    def _judge(self, known: Known, records: list[JobRecord], *, is_sure: bool) -> None:
+        ref, now = known.ref, self._now()
         endings = [ending_of(record) for record in records]
-        if not records:
+        missing = "" if None in endings else known.missing(records)
+        if not records and not missing:
             self._log.info("SCNet does not know job %s: neither listed nor in the history of the last 30 days.", ref)
-        if not records or None in endings or any(may_be_started_again(record, now) for record in records):
+        has_stayed = known.has_been_missing(bool(missing) and is_sure, self.client.patience.now())
+        self.is_unsure |= bool(missing) and not has_stayed
+        if not (records or missing) or (missing and not has_stayed):
             return
-        known = {record: ending for record, ending in zip(records, endings, strict=True) if ending}
-        self._outcomes[ref] = outcome = Outcome.of(ref, known)
+        if None in endings or any(may_be_started_again(record, now) for record in records):
+            return
+        told = {record: ending for record, ending in zip(records, endings, strict=True) if ending}
+        self._outcomes[ref] = outcome = Outcome.of(ref, told, missing)
         self._log.info("Job %s.", outcome)
 
 

@@ -53,8 +53,8 @@ class ScnetDeleteJobsOperator(SpelledFields, BaseOperator):
         whatever XCom says. Where a task instance has not told its job, lists have to show none for ``absent_for``.
     :param job_tags: (templated) for a run that cannot tear down any more: what stands for its tasks in the names of
         their jobs, ``k3m2x4a7pq5t`` in ``channel_flow_k3m2x4a7pq5t_m3_g2``; texts or one with commas. All jobs that
-        carry one of them are deleted, whichever run they are of. A tag that no job has had in 30 days is an error:
-        it may be misspelt, or of another Connection. Nothing is a success, as with ``jobs``. See
+        carry one of them are deleted, whichever run they are of. A tag that no job has had in 30 days is an error that
+        is not retried: it is misspelt, or of another Connection. Nothing is a success, as with ``jobs``. See
         :func:`airflow_provider_scnet.jobs.naming.task_tag`.
     :param scnet_conn_id: (templated) the Airflow Connection.
     :param scheduler_id: (templated) scheduler of plain ids; default: the Connection's, else the region's only one.
@@ -72,7 +72,8 @@ class ScnetDeleteJobsOperator(SpelledFields, BaseOperator):
     :raises ValueError: at DAG parsing, for a number or a task that cannot be.
     :raises ScnetJobReferenceError: before any request, if ``jobs`` holds something else.
     :raises ScnetRequestError: before any request, if ``job_tags`` does.
-    :raises ScnetJobsNotDeletedError: naming the jobs that are left at the deadline, or tags that no job has had.
+    :raises ScnetJobsNotDeletedError: naming the jobs that are left at the deadline.
+    :raises ScnetUnknownTagError: naming tags of ``job_tags`` that no job has had; no retry.
     """
 
     template_fields: Sequence[str] = ("jobs", "job_tags", "scnet_conn_id", "scheduler_id", "user")

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
+from airflow_provider_scnet.api.forks import cached_property
 from airflow_provider_scnet.api.reference import check_scheduler_id, is_nothing
 from airflow_provider_scnet.exceptions import ScnetError, ScnetStoppedError, ScnetWaitTimeoutError
 from airflow_provider_scnet.jobs.options import lines, seconds
-from airflow_provider_scnet.jobs.rendering import SpelledFields
 from airflow_provider_scnet.jobs.specification import JobSpecification
 from airflow_provider_scnet.operators.instance import life_of, may_have_run
 from airflow_provider_scnet.operators.origin import tell as tell_origin
+from airflow_provider_scnet.operators.specified import SpecifiedFields
 from airflow_provider_scnet.triggers import events
 from airflow_provider_scnet.triggers.deadline import backstop_of, counts_deferred_time, deadline_of
 
@@ -37,7 +37,7 @@ LONGEST_RUN = timedelta(days=30)
 """How far back the history is searched where Airflow does not say when the DAG run began."""
 
 
-class ScnetSubmitJobOperator(SpelledFields, BaseOperator):
+class ScnetSubmitJobOperator(SpecifiedFields, BaseOperator):
     """
     Submit a job to SCNet, exactly once for each life of the task instance, whatever Airflow or SCNet do: every job
     carries its task in its name. A retry adopts the job of an earlier try if command and resources are the same; a
@@ -81,7 +81,7 @@ class ScnetSubmitJobOperator(SpelledFields, BaseOperator):
     :param on_clear: what becomes of a job that still runs when the task was cleared: ``"new"`` deletes it and submits
         again, ``"keep"`` goes on with it if command and resources are the same.
     :raises ScnetJobSpecificationError: at DAG parsing where that can tell, else before any request, naming the argument
-        that cannot be.
+        that cannot be, or is a script of which Jinja would cut a part.
     :raises ScnetSubmitRejectedError: if the scheduler rejects the job; no retry.
     :raises ScnetQueueFullError: if it takes no more jobs for now.
     :raises ScnetTransientError: if it is not known whether the job was submitted; the next try looks first.
@@ -102,7 +102,7 @@ class ScnetSubmitJobOperator(SpelledFields, BaseOperator):
         self,
         *,
         command: str | Sequence[str],
-        job_queue: str,
+        job_queue: str = "",  # required, too; but Airflow would only say that it is missing
         work_dir: str,
         walltime: str | timedelta,
         job_name: str | None = None,
@@ -165,7 +165,7 @@ class ScnetSubmitJobOperator(SpelledFields, BaseOperator):
         self._ref: JobRef | None = None
         self._is_killed = self._is_delete_sent = False
         self._keep_fields_plain()
-        JobSpecification.check_parsed(self._arguments())
+        self._check_parsed()
 
     @cached_property
     def _hook(self) -> ScnetHook:
@@ -234,7 +234,7 @@ class ScnetSubmitJobOperator(SpelledFields, BaseOperator):
         from airflow_provider_scnet.jobs.waiting import Watch, wait_for
 
         self._submission = submission = self._submission or self._prepare(context)
-        origin = Origin(submission.life.tag, submission.dismissed)
+        origin = Origin(submission.life.tag, submission.dismissed, self._members)
         self._ref, self._watch = ref, Watch(self._hook.client, {ref: origin}, logger=self.log)
         try:
             outcomes = wait_for(self._watch, poll_interval=self.poll_interval, timeout=timeout, logger=self.log)
@@ -260,6 +260,7 @@ class ScnetSubmitJobOperator(SpelledFields, BaseOperator):
             deadline=deadline,
             job_name=submission.name,
             dismissed=sorted(map(str, submission.dismissed)),
+            array_size=self._members,
             cancel_on_kill=self.cancel_on_kill,
             try_number=context["ti"].try_number,
         )
@@ -281,6 +282,10 @@ class ScnetSubmitJobOperator(SpelledFields, BaseOperator):
             show_logs(self._hook.client, outcome.log_ref, self.log_lines, streams=("stdout",), logger=self.log)
         self._notebook(context).note_done(outcome.ref)
         return str(outcome.ref)
+
+    @property
+    def _members(self) -> int | None:
+        return None if is_nothing(self.array_size) else int(str(self.array_size))
 
     @property
     def _watched(self) -> JobRef | None:
@@ -379,6 +384,3 @@ class ScnetSubmitJobOperator(SpelledFields, BaseOperator):
         from airflow_provider_scnet.jobs.memory import Notebook
 
         return Notebook(context.get("task_state_store"), life or self._described(context)[0], logger=self.log)
-
-    def _arguments(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in JobSpecification.__dataclass_fields__}

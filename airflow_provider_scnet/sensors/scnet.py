@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import (
@@ -15,6 +14,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
+from airflow_provider_scnet.api.forks import cached_property
 from airflow_provider_scnet.exceptions import ScnetJobReferenceError, ScnetTransientError
 from airflow_provider_scnet.jobs.options import lines, seconds
 from airflow_provider_scnet.jobs.rendering import SpelledFields

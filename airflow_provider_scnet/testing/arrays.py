@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 #: A comma may stand only inside brackets: ``5_[2-9,11%4]`` is one id.
 JOB_ID = r"(?:[^,:;\s\[]|\[[^:;\s\]]*\])+"
@@ -44,3 +44,23 @@ def member_ids(job_id: str) -> Iterator[str]:
     for span in filter(None, spans):
         for number in range(int(span[1]), int(span[2] or span[1]) + 1):
             yield f"{match[1]}_{number}"
+
+
+def rest_id(job_ids: Iterable[str]) -> str:
+    """
+    Return the id under which the members of an array are listed that wait.
+
+    :param job_ids: ``5_2``, ``5_3``, ``5_4`` and ``5_9`` give ``5_[2-4,9]``.
+    """
+    array, numbers = "", list[int]()
+    for job_id in job_ids:
+        array, _, number = job_id.partition("_")
+        numbers.append(int(number))
+    spans: list[list[int]] = []
+    for one in sorted(numbers):
+        if spans and one == spans[-1][-1] + 1:
+            spans[-1].append(one)
+        else:
+            spans.append([one])
+    told = (str(span[0]) if len(span) == 1 else f"{span[0]}-{span[-1]}" for span in spans)
+    return f"{array}_[{','.join(told)}]"

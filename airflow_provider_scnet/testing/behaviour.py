@@ -43,6 +43,10 @@ class Behaviour:
     :param list_cap: the most records the live list shows over all pages; look-ups by ``strJobId`` show all.
     :param largest_limit: a larger ``limit`` is refused with 10004.
     :param members_by_lookup: a look-up of ``5`` also finds the members ``5_1`` and ``5_[2-9]``.
+    :param waiting_rest: members of an array that wait are one row ``5_[2-4]``; one that is cancelled leaves no record.
+    :param array_pace: seconds between the starts of two members of an array that was submitted.
+    :param first_member: the number of an array's first member; nobody tells whether it is 1 or 0.
+    :param plain_single: an array of one member is a job without members.
     :param code_lead: seconds for which the live calls say statC of a job that a delete has named, whatever its state.
     :param words_in_details: details carry the scheduler's word (``jobInitAttr.JobState``).
     :param word_style: how that word is written: ``CANCELLED``, ``CA``, or ``CANCELLED by 1001`` and ``OUT_OF_ME+``.
@@ -81,6 +85,10 @@ class Behaviour:
     list_cap: int | None = None
     largest_limit: int | None = None
     members_by_lookup: bool = True
+    waiting_rest: bool = False
+    array_pace: float = 0.0
+    first_member: Literal[0, 1] = 1
+    plain_single: bool = False
     code_lead: float = 0.0
     words_in_details: bool = True
     word_style: WordStyle = "long"

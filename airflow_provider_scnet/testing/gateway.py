@@ -181,7 +181,7 @@ class Gateway:
             refused = any(job.refused for job in jobs)
             (bad if refused else good)[scheduler_id].append(f"{user}:{job_id}:")
             if not refused and user == call.claims["computeUser"]:
-                self._cancel(jobs)
+                self._cancel(jobs, is_whole="_" not in job_id)
         return {scheduler_id: _result(scheduler_id, good[scheduler_id], bad[scheduler_id]) for scheduler_id in good}
 
     def _delete_form(self, request: RecordedRequest) -> dict[str, str]:
@@ -194,16 +194,20 @@ class Gateway:
     def _named(self, scheduler_id: str, user: str, job_id: str) -> list[Job]:
         return [job for job in self._cluster.family(job_id, scheduler_id) if job.user == user]
 
-    def _cancel(self, jobs: Iterable[Job]) -> None:
+    def _cancel(self, jobs: Iterable[Job], *, is_whole: bool) -> None:
+        """Of what waits of an array, one record is left if all of it is cancelled."""
+        keeps_record = is_whole
         for job in jobs:
             if self._view.knows(job) or not self._behaviour.lagging_deletes:
-                job.cancel(self._behaviour.cancel_delay)
+                waits = job.state == "PENDING"
+                job.cancel(self._behaviour.cancel_delay, leaves_record=keeps_record)
+                keeps_record &= not waits
 
     def _submit(self, call: Call) -> object:
         wanted = read_submission(call.request, self._cluster.schedulers, self._behaviour)
         options, life = wanted.options, wanted.life
         number = self._cluster.next_id()
-        for job_id in wanted.job_ids(number):
+        for count, job_id in enumerate(wanted.job_ids(number, self._behaviour)):
             job = self._cluster.add_job(
                 call.claims["computeUser"],
                 scheduler_id=wanted.scheduler_id,
@@ -218,6 +222,7 @@ class Gateway:
             job.gpus, job.dcus = wanted.gpus, wanted.dcus
             job.wall_time, job.script = wanted.wall_time, wanted.script
             job.logs, job.log_paths = wanted.logs, wanted.log_paths
+            job.wait(count * self._behaviour.array_pace)
         return self._id(number)
 
     def _show_file(self, call: Call) -> object:

@@ -12,6 +12,7 @@ from airflow_provider_scnet.testing.cluster import Cluster
 from airflow_provider_scnet.testing.job import Job
 from airflow_provider_scnet.testing.records import APP_TYPE, Record, history_code, history_record
 from airflow_provider_scnet.testing.wire import ApiError, from_beijing, require
+from airflow_provider_scnet.testing.words import VANISHED
 
 REQUIRED = (
     "strClusterNameList",
@@ -111,7 +112,7 @@ class History:
         before = self._cluster.clock.now() - self._behaviour.history_lag
         for job in jobs:
             ended_at = job.ended_at
-            if ended_at is None or ended_at > before:
+            if ended_at is None or ended_at > before or job.state == VANISHED:
                 continue
             for job_id in member_ids(job.job_id):
                 if whole or wanted in (None, "", job.job_id, job_id):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from airflow_provider_scnet.testing.behaviour import Behaviour
 from airflow_provider_scnet.testing.clock import Clock
-from airflow_provider_scnet.testing.words import is_requeueable, is_terminal
+from airflow_provider_scnet.testing.words import VANISHED, is_requeueable, is_terminal
 
 #: Seconds for which a finished job stays in the live list.
 LIVE_SECONDS = 300.0
@@ -76,6 +77,21 @@ class Job:
         return f"{self.scheduler_id},{self.user}:{re.sub(r'%[0-9]+', '', self.job_id)}:"
 
     @property
+    def is_member(self) -> bool:
+        """Whether it is one member of an array."""
+        return re.fullmatch(r"\w+_\d+", self.job_id) is not None
+
+    def called(self, job_id: str) -> Job:
+        """
+        Return the job as a list shows it that has another id for it.
+
+        :param job_id: that id.
+        """
+        shown = copy.copy(self)
+        shown.job_id = job_id
+        return shown
+
+    @property
     def node_names(self) -> str:
         """Names of the nodes that it runs on once it does, with commas between."""
         return self.node_string or ",".join(f"node{number:02}" for number in range(1, self.nodes + 1))
@@ -126,7 +142,9 @@ class Job:
         :param moment: seconds since the epoch.
         """
         entry = self._entry_at(moment)
-        return entry is not None and (not is_terminal(entry[1]) or moment < entry[0] + LIVE_SECONDS)
+        if entry is None or entry[1] == VANISHED:
+            return False
+        return not is_terminal(entry[1]) or moment < entry[0] + LIVE_SECONDS
 
     def in_lead(self, moment: float, seconds: float) -> bool:
         """
@@ -189,13 +207,25 @@ class Job:
         :param state: Slurm's word; a terminal one ends the job.
         """
         now = self.clock.now()
+        self._go_on((now, state))
         if is_terminal(state):
             self.outcome, self.exit_code = state, None
         elif state != "PENDING" and self.started_at is None:
             self.started_at = now
-        self._go_on((now, state))
 
-    def cancel(self, delay: float) -> None:
+    def wait(self, seconds: float) -> None:
+        """
+        Let a job that was just submitted start, and end, later.
+
+        :param seconds: how much.
+        """
+        if seconds > 0:
+            submitted_at = self.submitted_at
+            later = [(moment + seconds, word) for moment, word in self._timeline]
+            self._timeline = [(submitted_at, "PENDING"), *later]
+            self.started_at = submitted_at + seconds
+
+    def cancel(self, delay: float, *, leaves_record: bool = True) -> None:
         """
         Do what a delete does: COMPLETING for a while, then CANCELLED.
 
@@ -210,6 +240,9 @@ class Job:
             if self.ignores_delete is not True:
                 self.ignores_delete -= 1
             return
+        if self.behaviour.waiting_rest and self.is_member and self.state == "PENDING" and not leaves_record:
+            self.become(VANISHED)
+            return
         self.outcome, self.exit_code = "CANCELLED", None
         self._go_on((now, "COMPLETING"), (now + delay, "CANCELLED"))
 
@@ -217,6 +250,8 @@ class Job:
         """Replace what was planned."""
         now = self.clock.now()
         self._timeline = [*(entry for entry in self._timeline if entry[0] <= now), *entries]
+        if self.started_at is not None and self.started_at > now:
+            self.started_at = None
 
     def _entry_at(self, moment: float) -> Entry | None:
         self._restart()

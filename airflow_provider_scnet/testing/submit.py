@@ -99,14 +99,17 @@ class Submission:
         """Number of DCU cards, likewise."""
         return self.nodes * int(self.options.get("NDCU", 0))
 
-    def job_ids(self, number: str) -> list[str]:
+    def job_ids(self, number: str, behaviour: Behaviour) -> list[str]:
         """
         Return the ids that the scheduler gives: a single one, or one for each member of an array.
 
         :param number: the next one that is free.
+        :param behaviour: says how members are numbered.
         """
-        size = int(self.options.get("MULTI_SUB", 0))
-        return [f"{number}_{member}" for member in range(1, size + 1)] or [number]
+        size, first = int(self.options.get("MULTI_SUB", 0)), behaviour.first_member
+        if size == 1 and behaviour.plain_single:
+            return [number]
+        return [f"{number}_{member}" for member in range(first, first + size)] or [number]
 
 
 def read_submission(request: RecordedRequest, schedulers: Collection[str], behaviour: Behaviour) -> Submission:

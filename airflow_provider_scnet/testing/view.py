@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from airflow_provider_scnet.testing.arrays import array_of, rest_id
 from airflow_provider_scnet.testing.behaviour import Behaviour
 from airflow_provider_scnet.testing.cluster import Cluster
 from airflow_provider_scnet.testing.job import Job
@@ -46,7 +49,8 @@ class View:
             jobs = self._cluster.family(job_id, scheduler_id)
         else:
             jobs = list(self._cluster.with_id(job_id, scheduler_id))
-        return [job for job in jobs if self._shows(job)]
+        shown = [job for job in jobs if self._shows(job)]
+        return list(self._with_rests(shown)) if self._behaviour.waiting_rest else shown
 
     def job(self, job_id: str) -> Job | None:
         """
@@ -56,7 +60,24 @@ class View:
         """
         if self._behaviour.blank_lists:
             return None
-        return next((job for job in self._cluster.with_id(job_id) if self._shows(job)), None)
+        jobs = (job for job in self._cluster.with_id(job_id) if self._shows(job))
+        return next((job for job in jobs if not (self._behaviour.waiting_rest and self._waits(job))), None)
+
+    def _with_rests(self, jobs: list[Job]) -> Iterator[Job]:
+        """Members of an array that wait are one row."""
+        rests: dict[tuple[str, str], list[Job]] = {}
+        for job in jobs:
+            if self._waits(job):
+                rests.setdefault((job.scheduler_id, array_of(job.job_id)), []).append(job)
+        for job in jobs:
+            rest = rests.get((job.scheduler_id, array_of(job.job_id)), []) if self._waits(job) else []
+            if not rest:
+                yield job
+            elif job is rest[0]:
+                yield job.called(rest_id(one.job_id for one in rest))
+
+    def _waits(self, job: Job) -> bool:
+        return job.is_member and job.state_at(self._moment) == "PENDING"
 
     def _shows(self, job: Job) -> bool:
         return self.knows(job) and job.listed_at(self._moment)

@@ -29,6 +29,8 @@ SHORT_WORDS = {
     "SUSPENDED": "S",
     "TIMEOUT": "TO",
 }
+#: No word of Slurm's: what becomes of a member of an array that is cancelled while it waits. Nothing tells of it.
+VANISHED = "VANISHED"
 #: Characters in a column of Slurm's accounting; longer words are cut there.
 COLUMN = 10
 
@@ -48,7 +50,7 @@ def is_terminal(state: str) -> bool:
 
     :param state: Slurm's word; ``CANCELLED by 1000`` is one too.
     """
-    return first_word(state) in ENDED_STATES
+    return first_word(state) in ENDED_STATES or state == VANISHED
 
 
 def is_requeueable(state: str) -> bool:

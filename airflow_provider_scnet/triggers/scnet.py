@@ -47,6 +47,7 @@ class ScnetJobTrigger(BaseTrigger):
     :param job_name: of the one job, if it was submitted by the task that waits: of duplicates, which carry the same
         task in their names, only the oldest is gone on with.
     :param dismissed: jobs of the same task instance that are known not to count, as text.
+    :param array_size: how many members the one job must have; ``None`` if it is no array, or if that is not known.
     :param cancel_on_kill: whether the jobs are deleted if the task is marked or cleared meanwhile.
     :param try_number: of the task that waits; the event tells it back.
     """
@@ -61,6 +62,7 @@ class ScnetJobTrigger(BaseTrigger):
         fail_fast: bool = True,
         job_name: str | None = None,
         dismissed: Sequence[str] = (),
+        array_size: int | None = None,
         cancel_on_kill: bool = False,
         try_number: int | None = None,
     ) -> None:
@@ -72,6 +74,7 @@ class ScnetJobTrigger(BaseTrigger):
         self.fail_fast = fail_fast
         self.job_name = job_name
         self.dismissed = list(dismissed)
+        self.array_size = array_size
         self.cancel_on_kill = cancel_on_kill
         self.try_number = try_number
         self._chosen: dict[str, str] = {}  # of jobs that were submitted twice, the one that is gone on with
@@ -79,7 +82,8 @@ class ScnetJobTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the triggerer makes this trigger of; nothing in it is secret."""
         names = ("scnet_conn_id", "jobs", "poll_interval", "deadline", "fail_fast", "job_name", "dismissed")
-        arguments = {name: getattr(self, name) for name in (*names, "cancel_on_kill", "try_number")}
+        more = ("array_size", "cancel_on_kill", "try_number")
+        arguments = {name: getattr(self, name) for name in (*names, *more)}
         return f"{__name__}.{type(self).__name__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -153,7 +157,7 @@ class ScnetJobTrigger(BaseTrigger):
         from airflow_provider_scnet.jobs.poller import Subject, shared_poller
 
         tag = JobTag.read(self.job_name) if self.job_name else None
-        origin = Origin(tag, frozenset(parse_jobs(self.dismissed))) if tag else None
+        origin = Origin(tag, frozenset(parse_jobs(self.dismissed)), self.array_size) if tag else None
         make_client = partial(_client, self.scnet_conn_id)
         return [
             (

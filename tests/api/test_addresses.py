@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_scnet.api.addresses import gateway_address
+from airflow_provider_scnet.api.addresses import gateway_address, is_this_machine
 from airflow_provider_scnet.exceptions import ScnetRequestError
 
 
@@ -101,3 +101,25 @@ def test_plain_http(host: str) -> None:
     with pytest.raises(ScnetRequestError, match="allow_http"):
         gateway_address(f"http://{host}:1")
     assert gateway_address(f"http://{host}:1", allow_http=True) == f"http://{host}:1/hpc"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:8000/hpc",
+        "https://127.0.0.1/",
+        "http://127.255.0.9",
+        "http://LOCALHOST:1/",
+        "http://[::1]:8000/hpc",
+    ],
+)
+def test_address_of_this_machine(url: str) -> None:
+    assert is_this_machine(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://128.0.0.1", "http://0.0.0.0", "http://localhost.example", "http://[::2]", "http://[", "127.0.0.1", ""],
+)
+def test_address_of_another_machine(url: str) -> None:
+    assert not is_this_machine(url)

@@ -230,7 +230,14 @@ STOPPED = RegionToken("3", "c", None)
 
 @pytest.mark.parametrize(
     ("region", "regions", "chosen"),
-    [("", [A], A), ("", [A, STOPPED], A), ("", [STOPPED, B], B), ("2", [A, B], B), ("1", [STOPPED, B, A], A)],
+    [
+        ("", [A], A),
+        ("", [A, STOPPED], A),
+        ("", [STOPPED, B], B),
+        ("2", [A, B], B),
+        ("b", [A, B], B),
+        ("1", [STOPPED, B, A], A),
+    ],
 )
 def test_choice_of_a_region(scnet: ScnetEmulator, region: str, regions: list[RegionToken], chosen: RegionToken) -> None:
     assert keyed(scnet, region).choose(regions) is chosen
@@ -242,7 +249,8 @@ def test_choice_of_a_region(scnet: ScnetEmulator, region: str, regions: list[Reg
         ("", [A, B], ScnetRequestError, ["extra `region`", "1 (a), 2 (b)"]),
         ("", [A, B, STOPPED], ScnetRequestError, ["extra `region`", "1 (a), 2 (b)."]),
         ("4", [A, STOPPED], ScnetRequestError, ["extra `region`='4'", "1 (a), 3 (c)"]),
-        ("a", [A], ScnetRequestError, ["extra `region`='a'", "1 (a)"]),
+        ("z", [A], ScnetRequestError, ["extra `region`='z'", "1 (a)"]),
+        ("a", [A, RegionToken("4", "a", None)], ScnetRequestError, ["`region`='a': several", "1 (a), 4 (a)."]),
         ("0", [A], ScnetRequestError, ["extra `region`='0'", "1 (a)"]),
         ("3", [A, STOPPED], ScnetAccountError, ["停用", "3 (c)"]),
         ("", [STOPPED], ScnetAccountError, ["停用", "3 (c)"]),

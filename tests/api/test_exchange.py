@@ -4,12 +4,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
+import requests
 
-from airflow_provider_scnet.api.exchange import Exchange, Session, TooLongError, forget_frames
+from airflow_provider_scnet.api.exchange import Exchange, Session, TooLongError, _Adapter, forget_frames
 from airflow_provider_scnet.api.patience import Patience
 from airflow_provider_scnet.exceptions import ScnetError, ScnetStoppedError
 from airflow_provider_scnet.testing import ScnetEmulator
@@ -200,6 +201,57 @@ def test_through_a_proxy(scnet: ScnetEmulator, monkeypatch: pytest.MonkeyPatch) 
 
 def test_connections_do_without_an_exchange(scnet: ScnetEmulator) -> None:
     assert get(scnet.url)() == 200
+
+
+# --- whether anything has left --------------------------------------------------------------------------------------
+
+
+def has_left_after(work: Callable[[], Any]) -> bool | None:
+    exchange = Exchange(work)
+    with suppress(OSError, ValueError):
+        exchange.run(Patience(), 60).unwrap()
+    return exchange.has_left
+
+
+def posting(url: str, session: Session | None = None, **how: Any) -> Callable[[], Any]:
+    return lambda: (session or Session({})).post(url, **{"timeout": 60, **how})
+
+
+def test_nothing_has_left_before_it_came_to_that() -> None:
+    for url in ("hpc.example", "ftp://hpc.example", "http://"):
+        assert has_left_after(posting(url)) is None
+    assert has_left_after(posting("http://hpc.example", headers={"token": "a\nb"})) is None
+
+
+def test_nothing_has_left_without_a_connection(scnet: ScnetEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = scnet.url
+    assert has_left_after(posting(url.replace("http", "https"))) is False  # it does not speak TLS
+    assert has_left_after(posting(url.replace("http", "https"), verify="/nowhere")) is False
+    scnet.stop()
+    assert has_left_after(posting(url)) is False
+    monkeypatch.setenv("https_proxy", url)
+    assert has_left_after(posting("https://hpc.example")) is False
+
+
+def test_something_may_have_left_once_there_is_a_connection(scnet: ScnetEmulator) -> None:
+    session = Session({})
+    assert has_left_after(posting(scnet.url, session)) is True
+    assert has_left_after(posting(scnet.url, session)) is True  # which is kept
+    scnet.fail("*", drop=True)
+    assert has_left_after(posting(scnet.url, session)) is True
+    with silent_server() as (url, _):
+        assert has_left_after(posting(url, timeout=BLINK)) is True
+
+
+def test_something_may_have_left_through_a_proxy_with_connections_of_its_own() -> None:
+    exchange = Exchange(lambda: _Adapter().proxy_manager_for("socks5://127.0.0.1:9"))
+    exchange.beginning()
+    try:
+        exchange.run(Patience(), 60).unwrap()
+    except requests.exceptions.InvalidSchema:  # without PySocks nothing is sent at all
+        assert exchange.has_left is False
+    else:
+        assert exchange.has_left is True
 
 
 # --- frames -----------------------------------------------------------------------------------------------------------

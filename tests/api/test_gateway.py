@@ -440,6 +440,15 @@ def test_another_gateway_is_asked_for_its_own_schedulers(scnet: ScnetEmulator) -
         assert client.known_schedulers() == {"7": "Other"}
 
 
+def test_gateways_that_do_not_name_their_schedulers(scnet: ScnetEmulator) -> None:
+    dead = f"{scnet.dead_url()}/hpc"
+    transport = Transport(patience=VirtualPatience())
+    client = ScnetClient([dead, f"{scnet.url}/hpc"], FixedToken(scnet.token), transport)
+    assert client.silent_gateways == [dead, f"{scnet.url}/hpc"]
+    assert client.all_schedulers() == {SCHEDULER: "Cluster", SECOND_SCHEDULER: "Second"}
+    assert client.silent_gateways == [dead]
+
+
 @pytest.mark.parametrize("call", ["list", "delete"])
 def test_call_that_is_tried_once(scnet: ScnetEmulator, client: ScnetClient, call: str) -> None:
     scnet.fail(call, status=503, headers={"Retry-After": "60"})

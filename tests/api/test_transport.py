@@ -209,6 +209,152 @@ def test_connections_are_kept(scnet: ScnetEmulator, transport: Transport) -> Non
     assert (len(made), len(scnet.requests)) == (1, 5)
 
 
+# --- on which connection ----------------------------------------------------------------------------------------------
+
+
+FIRST, SECOND = (
+    b'HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n{"code":"0","data":"%s"}' % (22 + len(text), text)
+    for text in (b"of the first", b"of the second")
+)
+
+
+@contextmanager
+def server_of(*conversations: list[bytes | None]) -> Iterator[tuple[str, list[list[bytes]]]]:
+    """
+    Play one conversation on each connection that is made: what to send, ``None`` for waiting until something is asked.
+    """
+    heard: list[list[bytes]] = []
+
+    def serve() -> None:
+        for conversation in conversations:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            heard.append([])
+            Thread(target=talk, args=(connection, conversation, heard[-1]), daemon=True).start()
+
+    def talk(connection: socket.socket, conversation: list[bytes | None], asked: list[bytes]) -> None:
+        with connection, suppress(OSError):
+            for part in conversation:
+                if part is not None:
+                    connection.sendall(part)
+                elif request := connection.recv(65536):
+                    asked.append(request)
+                else:
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        Thread(target=serve, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}/x", heard
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+
+
+INTERIM = {
+    "100": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "102": b"HTTP/1.1 102 Processing\r\n\r\n",
+    "103": b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n",
+    "several": b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("interim", INTERIM.values(), ids=INTERIM)
+def test_interim_answer_is_not_the_answer(transport: Transport, interim: bytes, method: str) -> None:
+    """Nor is the connection used again: what comes next on it may belong to the request before."""
+    with server_of([None, interim, FIRST, None, FIRST], [None, SECOND]) as (url, heard):
+        assert transport.request(method, url, headers={}) == "of the first"
+        assert transport.request(method, url, headers={}) == "of the second"
+        assert [len(requests) for requests in heard] == [1, 1]
+
+
+@pytest.mark.parametrize("interim", [*INTERIM.values(), b"HTTP/1.1 101 Switching Protocols\r\n\r\n"])
+def test_answer_to_the_request_before_is_nobody_elses(transport: Transport, interim: bytes) -> None:
+    """The real answer comes when the next request is there."""
+    once = Transport(timeout=0.3, patience=transport.patience).tried_once()
+    with server_of([None, interim, None, FIRST], [None, SECOND]) as (url, _):
+        with pytest.raises(ScnetTransientError) as caught:
+            once.request("POST", url, headers={})
+        assert not caught.value.without_effect
+        assert once.request("POST", url, headers={}) == "of the second"
+
+
+def test_answers_that_nobody_asked_for_are_dropped(transport: Transport) -> None:
+    with server_of([None, FIRST + FIRST, None, FIRST], [None, SECOND]) as (url, heard):
+        assert transport.request("POST", url, headers={}) == "of the first"
+        transport.request("POST", url, headers={})
+    assert len(heard[0]) <= 2
+
+
+KEPT = {
+    "chunked": b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"cod\r\n6\r\ne":0}\n\r\n0\r\n\r\n',
+    "compressed": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s"
+    % (len(gzip.compress(b'{"code":0}', mtime=0)), gzip.compress(b'{"code":0}', mtime=0)),
+    "empty": b"HTTP/1.1 204 No Content\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("answer", KEPT.values(), ids=KEPT)
+def test_connection_is_kept_after_any_whole_answer(transport: Transport, answer: bytes) -> None:
+    with server_of([None, answer, None, SECOND]) as (url, heard):
+        with suppress(ScnetTransientError):
+            transport.request("POST", url, headers={})
+        assert transport.request("POST", url, headers={}) == "of the second"
+        assert [len(requests) for requests in heard] == [2]
+
+
+# --- proxies ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LocalHost", "127.9.8.7", "[::1]"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_no_proxy_comes_between_this_machine_and_itself(
+    scnet: ScnetEmulator, monkeypatch: pytest.MonkeyPatch, *, scheme: str, host: str, name: str
+) -> None:
+    """Plain http is allowed there because nobody can listen."""
+    port = scnet.url.rpartition(":")[2]
+    with server_of([None], [None]) as (proxy, heard):
+        only_proxy(monkeypatch, name, proxy)
+        with suppress(ScnetTransientError):
+            Transport(timeout=2, patience=VirtualPatience()).tried_once().request(
+                "GET", f"{scheme}://{host}:{port}/hpc/openapi/v2/cluster", headers={"token": Secret(scnet.token)}
+            )
+    assert heard == []
+    if (scheme, host) == ("http", "127.0.0.1"):
+        assert scnet.calls == {"clusters": 1}
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "all_proxy", "ALL_PROXY"])
+def test_proxy_is_used_for_others(monkeypatch: pytest.MonkeyPatch, transport: Transport, name: str) -> None:
+    """With extra `allow_http` whoever stands on the way can listen, a proxy too; the guide says so."""
+    with server_of([None, FIRST]) as (proxy, heard):
+        only_proxy(monkeypatch, name, proxy)
+        assert transport.request("GET", "http://hpc.example/x", headers={"token": Secret(TOKEN)}) == "of the first"
+    assert heard[0][0].startswith(b"GET http://hpc.example/x HTTP/1.1")
+
+
+def test_request_that_a_proxy_does_not_pass_on_was_never_sent(
+    monkeypatch: pytest.MonkeyPatch, pauses: list[float], transport: Transport
+) -> None:
+    refused = [None, b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"]
+    with server_of(*[refused] * ATTEMPTS) as (proxy, heard):
+        only_proxy(monkeypatch, "https_proxy", proxy)
+        with pytest.raises(NeverSentError, match=r"the proxy failed.*HTTPS_PROXY"):
+            transport.request("POST", "https://hpc.example/x", headers={"token": Secret(TOKEN)})
+    assert len(pauses) == ATTEMPTS - 1
+    assert not any(TOKEN.encode() in request for requests in heard for request in requests)
+
+
+def only_proxy(monkeypatch: pytest.MonkeyPatch, name: str, url: str) -> None:
+    for variable in ("no_proxy", "http_proxy", "https_proxy", "all_proxy"):
+        for spelling in (variable, variable.upper()):
+            monkeypatch.delenv(spelling, raising=False)
+    monkeypatch.setenv(name, url.removesuffix("/x"))
+
+
 # --- bounds -----------------------------------------------------------------------------------------------------------
 
 
@@ -264,6 +410,39 @@ def test_answer_that_is_too_large_is_cut_off(encoding: str, transport: Transport
     with raw_server(larger) as url, pytest.raises(ScnetTransientError) as caught:
         transport.request("DELETE", f"{url}/x", headers={})
     assert str(caught.value).startswith(f"{url} - the answer is larger than 32 MB and was cut off (DELETE /x, ")
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "deflate, gzip", "compress", "x"])
+def test_answer_in_an_encoding_that_was_not_asked_for(encoding: str, transport: Transport) -> None:
+    body = gzip.compress(gzip.compress(body_of(99)))
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nConnection: close\r\n\r\n".encode()
+    with (
+        raw_server(head + body) as url,
+        pytest.raises(ScnetTransientError, match=f"compressed as '{encoding}'") as caught,
+    ):
+        transport.request("POST", f"{url}/x", headers={})
+    assert not caught.value.without_effect
+
+
+def test_only_what_is_bounded_is_asked_for(scnet: ScnetEmulator, transport: Transport) -> None:
+    send(scnet, transport)
+    assert scnet.requests[0].headers["Accept-Encoding"] == "gzip"
+
+
+@pytest.mark.parametrize(("encoding", "more"), [("gzip", 1), ("gzip", 1 << 20), ("deflate", 1)])
+def test_no_more_is_decompressed_than_is_bounded(encoding: str, more: int, transport: Transport) -> None:
+    """Whatever the HTTP library decompresses at a time: it is not asked to."""
+    compressed = {"gzip": gzip.compress, "deflate": zlib.compress}[encoding](body_of(LARGEST_ANSWER + more))
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(compressed)}\r\n\r\n".encode()
+    with raw_server(head + compressed) as url, pytest.raises(ScnetTransientError, match="larger than 32 MB"):
+        transport.request("POST", f"{url}/x", headers={})
+
+
+@pytest.mark.parametrize("body", [b"{}", gzip.compress(body_of(99))[:-9], gzip.compress(body_of(99)) + b"x"])
+def test_answer_that_cannot_be_decompressed(body: bytes, transport: Transport) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n"
+    with raw_server(head + body) as url, pytest.raises(ScnetTransientError, match=r"the answer is (not )?compressed"):
+        transport.request("POST", f"{url}/x", headers={})
 
 
 def test_answer_without_an_end(transport: Transport) -> None:

@@ -292,7 +292,58 @@ def test_several_regions_have_to_be_chosen_from(scnet: ScnetEmulator, keys: Conn
     assert scnet.calls == {"tokens": 1}
 
 
-@pytest.mark.parametrize("region", ["99999", "region-a", "0"])
+@pytest.mark.parametrize("name", ["华东一区【昆山】", " 华东一区【昆山】 "])
+def test_region_is_chosen_by_its_name(scnet: ScnetEmulator, keys: Connect, name: str) -> None:
+    other = scnet.add_region("11113", "华东一区【昆山】")
+    hook = keys(region=name)
+    assert hook.user == other.user
+    job = scnet.add_job(region=other)
+    assert hook.delete_jobs(job.job_id, **FAST).deleted
+
+
+def test_name_that_several_regions_have(scnet: ScnetEmulator, keys: Connect) -> None:
+    scnet.add_region("11113", "region-a")
+    with pytest.raises(ScnetRequestError, match=r"`region`='region-a': several .* 11112 \(region-a\), 11113 \(reg"):
+        keys(region="region-a").delete_jobs("7")
+    assert keys(region="11112").user == scnet.user
+
+
+def test_number_is_a_number_even_if_a_region_is_called_so(scnet: ScnetEmulator, keys: Connect) -> None:
+    scnet.add_region("11113", "11112")
+    assert keys(region="11112").user == scnet.user
+
+
+def test_name_that_is_longer_than_what_a_message_shows(scnet: ScnetEmulator, keys: Connect) -> None:
+    others = [scnet.add_region(str(number), f"{'华' * 40}{number}") for number in (11113, 11114)]
+    assert keys(region=others[1].name).user == others[1].user
+
+
+@pytest.mark.parametrize(("name", "is_good"), [("region-a", True), ("region-b", False), ("11112", True)])
+@pytest.mark.parametrize("connect", ["keys", "token"])
+def test_region_of_a_stored_token_by_its_name(
+    scnet: ScnetEmulator, connect: str, request: pytest.FixtureRequest, name: str, is_good: bool
+) -> None:
+    scnet.add_region("11113", "region-b")
+    hook = request.getfixturevalue(connect)(password=scnet.token, region=name)
+    if is_good:
+        assert hook.delete_jobs(scnet.add_job().job_id, **FAST).deleted
+        return
+    with pytest.raises(ScnetCredentialError, match=r"of region 11112 \(region-a\), but extra `region` is 'region-b'"):
+        hook.delete_jobs("7")
+    assert "delete" not in scnet.calls
+
+
+@pytest.mark.parametrize("fault", [{"status": 503}, {"code": "10009"}])
+def test_region_whose_name_the_platform_does_not_tell(
+    scnet: ScnetEmulator, token: Connect, fault: dict[str, Any]
+) -> None:
+    scnet.fail("center", times=None, **fault)
+    with pytest.raises(ScnetError, match=r"give extra `region` as the region's number"):
+        token(region="region-a").delete_jobs("7")
+    assert token(region="11112").client
+
+
+@pytest.mark.parametrize("region", ["99999", "region-z", "0", "ac"])
 def test_unknown_region(scnet: ScnetEmulator, keys: Connect, region: str) -> None:
     with pytest.raises(ScnetRequestError, match=rf"extra `region`='{region}'.*11112 \(region-a\)"):
         keys(region=region).delete_jobs("7")
@@ -461,6 +512,70 @@ def test_connection_with_a_strange_expiry(scnet: ScnetEmulator, token: Connect, 
     good, message = token(password=scnet.mint_token(expireTime=expire)).test_connection()
     assert good
     assert "no known end" in message
+
+
+def test_connection_with_a_scheduler_that_is_not_there(scnet: ScnetEmulator, token: Connect) -> None:
+    good, message = token(scheduler_id="999").test_connection()
+    assert not good
+    assert f"extra `scheduler_id`='999': no gateway lists it; they list: {SCHEDULER} (Cluster)." in message
+    assert token(scheduler_id=SCHEDULER).test_connection()[0]
+
+
+@pytest.mark.parametrize(("scheduler_id", "is_good"), [(SCHEDULER, True), ("7", True), ("8", False)])
+def test_connection_with_a_scheduler_that_only_another_gateway_lists(
+    scnet: ScnetEmulator, keys: Connect, scheduler_id: str, is_good: bool
+) -> None:
+    with ScnetEmulator() as other:
+        other.fail("clusters", code="0", data=[{"id": 7, "text": "Other"}], times=None)
+        scnet.regions[0].gateways = [scnet.url, other.url]
+        good, message = keys(scheduler_id=scheduler_id).test_connection()
+    assert good is is_good
+    assert ("7 (Other)" in message) is not is_good
+
+
+def test_connection_with_a_scheduler_that_a_dead_gateway_may_list(scnet: ScnetEmulator, keys: Connect) -> None:
+    dead = scnet.dead_url()
+    scnet.regions[0].gateways = [scnet.url, dead]
+    good, message = keys(scheduler_id="999").test_connection()
+    assert good
+    assert message.startswith("Not checked: extra `scheduler_id`='999'.")
+    assert f"no answer came from {dead}/hpc" in message
+
+
+@pytest.mark.parametrize("claims", [{}, {"computeUser": ""}])
+def test_connection_with_a_user_that_is_not_the_tokens(
+    scnet: ScnetEmulator, token: Connect, claims: dict[str, str]
+) -> None:
+    good, message = token(password=scnet.mint_token(**claims), user="alice").test_connection()
+    assert not good
+    assert f"extra `user`='alice': the token's cluster user is '{scnet.user}'" in message
+    assert token(password=scnet.mint_token(**claims), user=scnet.user).test_connection()[0]
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        ({"code": "0", "data": {}}, "neither the token nor the platform names one"),
+        ({"code": "10009"}, "the platform does not answer: [10009]"),
+        ({"status": 503}, "the platform does not answer:"),
+    ],
+)
+def test_connection_whose_user_cannot_be_compared(
+    scnet: ScnetEmulator, token: Connect, fault: dict[str, Any], why: str
+) -> None:
+    scnet.fail("center", times=None, **fault)
+    good, message = token(password=scnet.mint_token(computeUser=""), user="alice").test_connection()
+    assert good
+    assert message.startswith("Not checked: whether extra `user`='alice' is the token's cluster user: ")
+    assert why in message
+
+
+def test_connection_shows_what_is_open_beside_what_is_wrong(scnet: ScnetEmulator, keys: Connect) -> None:
+    scnet.regions[0].gateways = [scnet.url, scnet.dead_url()]
+    good, message = keys(scheduler_id="999", user="alice").test_connection()
+    assert not good
+    assert message.startswith("Not checked: extra `scheduler_id`='999'.")
+    assert "extra `user`='alice'" in message
 
 
 def test_connection_renews_the_token(scnet: ScnetEmulator, token: Connect) -> None:

@@ -130,10 +130,10 @@ class Deployment:
                     return json.loads(line.removeprefix(MARK))
         raise RuntimeError((self.home / "driver.log").read_text())
 
-    def trigger(self, dag_id: str) -> str:
+    def trigger(self, dag_id: str, run_id: str | None = None) -> str:
         """Start a run, as soon as the DAG is known, and tell its id."""
         self.wait_for(lambda: self.do("is_known", dag_id=dag_id))
-        return str(self.do("trigger", dag_id=dag_id))
+        return str(self.do("trigger", dag_id=dag_id, run_id=run_id))
 
     def state(self, dag_id: str, task_id: str) -> str | None:
         """The state of a task instance."""

@@ -21,6 +21,7 @@ from airflow.models.pool import Pool
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.taskinstance import TaskInstance, clear_task_instances
 from airflow.models.trigger import Trigger
+from airflow.models.variable import Variable
 from airflow.utils.session import create_session
 
 IS_AIRFLOW_2 = __version__.startswith("2.")
@@ -33,13 +34,13 @@ def is_known(dag_id: str) -> bool:
     return SerializedDagModel.has_dag(dag_id)
 
 
-def trigger(dag_id: str) -> str:
+def trigger(dag_id: str, run_id: str | None = None) -> str:
     """Start a run."""
-    more: dict[str, Any] = {}
+    more: dict[str, Any] = {"run_id": run_id}
     if "triggered_by" in inspect.signature(trigger_dag).parameters:
         from airflow.utils.types import DagRunTriggeredByType
 
-        more = {"triggered_by": DagRunTriggeredByType.TEST}
+        more["triggered_by"] = DagRunTriggeredByType.TEST
     return str(trigger_dag(dag_id, **more).run_id)
 
 
@@ -90,6 +91,12 @@ def run_state(dag_id: str) -> str:
         return str(session.query(DagRun).filter_by(dag_id=dag_id).one().state)
 
 
+def run_id(dag_id: str) -> str:
+    """Tell the id of a DAG's only run."""
+    with create_session() as session:
+        return str(session.query(DagRun.run_id).filter(DagRun.dag_id == dag_id).scalar())
+
+
 def pause(dag_id: str, is_paused: bool) -> None:
     """Keep the scheduler from starting anything of a DAG, or let it go on."""
     with create_session() as session:
@@ -102,6 +109,17 @@ def remembered(dag_id: str) -> int:
 
     with create_session() as session:
         return int(session.query(TaskStateStoreModel).filter(TaskStateStoreModel.dag_id == dag_id).count())
+
+
+def variable(key: str) -> str | None:
+    """Tell what one of Airflow's Variables holds; null if there is none."""
+    held = Variable.get(key, default_var=None)
+    return None if held is None else str(held)
+
+
+def delete_variable(key: str) -> None:
+    """Delete one of Airflow's Variables, if there is one."""
+    Variable.delete(key)
 
 
 def retries_of(dag_id: str, task_id: str) -> int:
@@ -127,7 +145,7 @@ def clear(dag_id: str, task_ids: list[Any], **how: Any) -> None:
         indexes = {one[0]: one[1] for one in task_ids if not isinstance(one, str)}
         _clear_instances(dag_id, subset, indexes)
         return
-    which = {"dag_run_id": _only_run(dag_id), "task_ids": task_ids, "include_downstream": True, "only_failed": False}
+    which = {"dag_run_id": run_id(dag_id), "task_ids": task_ids, "include_downstream": True, "only_failed": False}
     _post(f"dags/{dag_id}/clearTaskInstances", {**which, **how, "dry_run": False})
 
 
@@ -136,7 +154,7 @@ def clear_run(dag_id: str) -> None:
     if IS_AIRFLOW_2:
         _clear_instances(dag_id, SerializedDagModel.get(dag_id).dag.task_ids)
         return
-    _post(f"dags/{dag_id}/dagRuns/{_only_run(dag_id)}/clear", {"dry_run": False})
+    _post(f"dags/{dag_id}/dagRuns/{run_id(dag_id)}/clear", {"dry_run": False})
 
 
 def _clear_instances(dag_id: str, task_ids: Collection[str], indexes: dict[str, int] | None = None) -> None:
@@ -144,11 +162,6 @@ def _clear_instances(dag_id: str, task_ids: Collection[str], indexes: dict[str, 
         query = session.query(TaskInstance).filter(TaskInstance.dag_id == dag_id)
         chosen = [ti for ti in query if ti.task_id in task_ids]
         clear_task_instances([ti for ti in chosen if (indexes or {}).get(ti.task_id) in (None, ti.map_index)], session)
-
-
-def _only_run(dag_id: str) -> str:
-    with create_session() as session:
-        return str(session.query(DagRun.run_id).filter(DagRun.dag_id == dag_id).scalar())
 
 
 def _post(path: str, body: dict[str, Any]) -> None:
@@ -164,6 +177,7 @@ COMMANDS = {
     for do in (
         *(is_known, trigger, run_state, instances, mark, pause, clear, clear_run),
         *(remembered, trigger_arguments, set_slots, slots_held, retries_of, set_max_tries),
+        *(variable, delete_variable, run_id),
     )
 }
 

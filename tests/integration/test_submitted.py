@@ -61,6 +61,14 @@ def test_mapped_tasks_submit_one_job_each(region: ScnetEmulator, run_dag: Callab
     assert region.calls["list"] <= 4
 
 
+def test_script_of_which_jinja_would_cut_a_part(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:
+    run = run_dag("submitted_scripts")
+    states = {"scripts": "success", "from_xcom": "success", "mapped": "failed", "included": "failed"}
+    assert run.tasks == states
+    assert (run.tries["mapped"], run.tries["included"]) == (1, 1)  # a retry would be of no use
+    assert sorted(job.command for job in region.jobs) == ["echo ${#a[@]} ${b%#}", "echo 1"]
+
+
 def test_jobs_that_no_xcom_tells_of_are_deleted(region: ScnetEmulator, run_dag: Callable[..., Run]) -> None:
     """A submission that failed after its job exists, plain and mapped, in a task group; and one that went well."""
     other = region.add_job(name="flow")

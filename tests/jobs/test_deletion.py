@@ -30,6 +30,7 @@ from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.parsing import parse_jobs
 from airflow_provider_scnet.jobs.report import DeletionReport
 from airflow_provider_scnet.testing import ScnetEmulator
+from airflow_provider_scnet.testing.records import history_record
 from airflow_provider_scnet.wording import Secret
 from tests.conftest import SCHEDULER, SECOND_SCHEDULER, VirtualPatience, client_of, platform_of
 
@@ -109,12 +110,45 @@ def test_unknown_job_needs_time_to_be_gone(scnet: ScnetEmulator, delete: Delete)
     assert "not listed" in str(caught.value)
 
 
-def test_old_job_is_gone_at_once(scnet: ScnetEmulator, delete: Delete) -> None:
+def test_old_job_is_gone_after_a_while(scnet: ScnetEmulator, delete: Delete) -> None:
+    """A new one that has its number may not be listed yet."""
     old = scnet.add_job("COMPLETED", ended_ago=600)
     before = scnet.clock.now()
     assert texts(delete(old).gone) == [old.ref]
+    assert 90 <= scnet.clock.now() - before < 100
+    assert scnet.calls == {"delete": 1, "clusters": 1, "list": 12, "history": 2}
+
+
+def test_old_job_that_its_name_tells_is_gone_at_once(scnet: ScnetEmulator) -> None:
+    old = scnet.add_job("COMPLETED", ended_ago=600, name="ours")
+    deletion = Deletion(client_of(scnet), parse_jobs(old.ref), DeleteOptions(), is_ours=lambda name: name == "ours")
+    before = scnet.clock.now()
+    assert texts(deletion.run().gone) == [old.ref]
     assert scnet.clock.now() - before < 1
     assert scnet.calls == {"delete": 1, "clusters": 1, "list": 1, "history": 1}
+
+
+@pytest.mark.parametrize("lag", [20, 60])
+@pytest.mark.parametrize("owner", ["", "colleague"])
+def test_number_that_is_used_again(
+    scnet: ScnetEmulator, delete: Delete, monkeypatch: pytest.MonkeyPatch, owner: str, lag: float
+) -> None:
+    """The history still has the job that had it before, while the new one is not listed yet."""
+    scnet.submit_lag, scnet.lagging_deletes = lag, True
+    job = scnet.add_job()
+    old = {**history_record(job, "", job.job_id), "user": owner or scnet.user, "jobState": "statC"}
+    old |= {"jobName": "earlier", "jobEndTime": "2024-01-02 03:04:05", "jobStartTime": "2024-01-02 03:00:00"}
+    scnet.fail("history", code="0", data={"total": 1, "list": [old]}, when=lambda request: job.active, times=None)
+    assert texts(delete(job).deleted) == [job.ref]
+    assert job.state == "CANCELLED"
+
+
+def test_number_that_somebody_else_has_now(scnet: ScnetEmulator, delete: Delete) -> None:
+    """Ours has ended, and theirs is no evidence of the contrary."""
+    old = scnet.add_job("COMPLETED", ended_ago=3600)
+    theirs = {**history_record(old, "", old.job_id), "user": "colleague", "jobStatus": "statR", "jobState": ""}
+    scnet.fail("list", code="0", data={"total": 1, "list": [theirs]}, times=None)
+    assert texts(delete(old).gone) == [old.ref]
 
 
 def test_thousand_old_jobs_cost_pages_not_requests_each(scnet: ScnetEmulator, delete: Delete) -> None:

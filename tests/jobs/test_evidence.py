@@ -17,11 +17,22 @@ from airflow_provider_scnet.jobs.evidence import (
     read_states,
 )
 from airflow_provider_scnet.testing import ScnetEmulator
+from airflow_provider_scnet.testing.records import history_record
 from tests.conftest import SCHEDULER, SECOND_SCHEDULER, client_of
 
 
 def ref(job_id: object, user: str = "acexample01", scheduler_id: str = SCHEDULER) -> JobRef:
     return JobRef(scheduler_id, user, str(job_id))
+
+
+def test_state_of_a_job_is_no_end_of_an_earlier_one_of_its_number(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    scnet.words_in_details = False
+    job = scnet.add_job()
+    job.cancel(0.0)
+    old = {**history_record(job, "", job.job_id), "jobState": "statD", "jobEndTime": "2024-01-02 03:04:05"}
+    scnet.fail("history", code="0", data={"total": 1, "list": [old]})
+    assert read_states(client, [ref(job.job_id)])[ref(job.job_id)].phase is Phase.CLAIMED
+    assert read_states(client, [ref(job.job_id)])[ref(job.job_id)].phase is Phase.ENDED
 
 
 # --- lists ----------------------------------------------------------------------------------------------------------

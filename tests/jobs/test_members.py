@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import NOT_LISTED, JobState, Phase
 from airflow_provider_scnet.jobs.members import Members
-from airflow_provider_scnet.jobs.progress import UNSEEN, Progress, Stage
+from airflow_provider_scnet.jobs.progress import Progress
 from airflow_provider_scnet.jobs.sighting import Read, Sighting
+from airflow_provider_scnet.jobs.stages import UNSEEN, Stage
 
 RUNNING = JobState(Phase.ACTIVE, "statR", "RUNNING")
 CODE = JobState(Phase.CLAIMED, "statC")
 CANCELLED = JobState(Phase.ENDED, "statC", "CANCELLED")
 
 
+NOW = 1_800_000_000.0
+
+
 def seen(state: JobState, **ids: set[str]) -> Sighting:
-    return Sighting(state, has_members=True, **{name: frozenset(value) for name, value in ids.items()})
+    ended_at = datetime.fromtimestamp(NOW, UTC)
+    return Sighting(state, ended_at, has_members=True, **{name: frozenset(value) for name, value in ids.items()})
 
 
 def read(*, complete: bool = True, alone: bool = True) -> Read:
-    return Read(1.0, 1.0, complete, "https://a.example/hpc", 1_800_000_000.0, alone)
+    return Read(1.0, 1.0, complete, "https://a.example/hpc", NOW, alone)
 
 
 @pytest.fixture

@@ -14,7 +14,10 @@ from airflow_provider_scnet.jobs.namespace import CLAIM, KEY, Namespace, describ
 
 
 class Variables:
-    """Airflow's Variables, shared by the tasks of one Airflow; ``strikes`` is called before each read and write."""
+    """
+    Airflow's Variables, shared by the tasks of one Airflow; ``strikes`` is called before each read and write, and
+    before what was read is told.
+    """
 
     def __init__(self) -> None:
         self.held: dict[str, str] = {}
@@ -22,7 +25,9 @@ class Variables:
 
     def get(self, key: str, default: str | None) -> str | None:
         self.strikes("get", key)
-        return self.held.get(key, default)
+        held = self.held.get(key, default)
+        self.strikes("got", key)
+        return held
 
     def set(self, key: str, value: str, description: str) -> None:
         self.strikes("set", key)
@@ -92,6 +97,58 @@ def test_task_that_is_held_up_before_it_claims_agrees(variables: Variables) -> N
 
     variables.strikes = strike
     assert made_by_many(5) == {variables.held[KEY]}
+    assert CLAIM not in variables.held
+
+
+@pytest.mark.parametrize("late", [KEY, CLAIM])
+def test_two_tasks_that_are_held_up_one_after_the_other_agree(
+    variables: Variables, monkeypatch: pytest.MonkeyPatch, late: str
+) -> None:
+    """The second claims after the first has looked whether anybody has, and the first is told late that nobody had."""
+    monkeypatch.setattr(module, "STALE_AFTER", 10)
+    turns: list[tuple[str, str]] = []
+    has_looked = threading.Event()
+
+    def strike(verb: str, key: str) -> None:
+        turns.append((verb, key))
+        if (verb, key) == ("set", CLAIM) and turns.count((verb, key)) == 2:
+            has_looked.wait(10)
+        if (verb, key) == ("got", late) and ("set", CLAIM) in turns and not has_looked.is_set():
+            has_looked.set()
+            time.sleep(1)
+
+    variables.strikes = strike
+    assert made_by_two_that_see_no_claim(variables) == {variables.held[KEY]}
+    assert has_looked.is_set()
+    assert CLAIM not in variables.held
+
+
+def made_by_two_that_see_no_claim(variables: Variables) -> set[str]:
+    """Both begin before either claims."""
+    both, strike = threading.Barrier(2), variables.strikes
+    seen = threading.local()
+
+    def wait_for_each_other(verb: str, key: str) -> None:
+        if (verb, key) == ("got", CLAIM) and not hasattr(seen, "claim"):
+            seen.claim = True
+            both.wait(10)
+            return
+        strike(verb, key)
+
+    variables.strikes = wait_for_each_other
+    return made_by_many(2)
+
+
+def test_claim_that_fails_because_another_comes_at_the_same_time(variables: Variables) -> None:
+    """As on Airflow 2 and 3.0, which delete and insert."""
+
+    def strike(verb: str, key: str) -> None:
+        if (verb, key) == ("set", CLAIM) and CLAIM not in variables.held:
+            variables.held[CLAIM] = "another"
+            raise OSError("duplicate key value violates unique constraint")
+
+    variables.strikes = strike
+    assert namespace().text == variables.held[KEY]
 
 
 def test_claim_of_a_task_that_is_lost_is_replaced(variables: Variables) -> None:

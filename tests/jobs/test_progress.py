@@ -9,8 +9,9 @@ import pytest
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import NOT_LISTED, JobState, Phase
 from airflow_provider_scnet.exceptions import ScnetError, ScnetPermanentError, ScnetRequestError, ScnetTransientError
-from airflow_provider_scnet.jobs.progress import TRIES, Progress, Stage
+from airflow_provider_scnet.jobs.progress import TRIES, Progress
 from airflow_provider_scnet.jobs.sighting import Read, Sighting
+from airflow_provider_scnet.jobs.stages import Stage
 
 REF = JobRef("1638523853", "test", "197")
 HERE = "https://a.example/hpc"
@@ -274,8 +275,12 @@ def test_detail_that_says_running_contradicts_the_code() -> None:
 @pytest.mark.parametrize(
     ("listed", "past", "ended", "stage"),
     [
-        (NOT_LISTED, CANCELLED, None, Stage.GONE),
-        (CODE, CANCELLED, None, Stage.DELETED),
+        (NOT_LISTED, CANCELLED, 3, Stage.GONE),
+        (CODE, CANCELLED, 3, Stage.DELETED),
+        (NOT_LISTED, CANCELLED, -200, Stage.CONFIRMED),  # an earlier job may have had its number
+        (CODE, CANCELLED, -200, Stage.CONFIRMED),
+        (NOT_LISTED, CANCELLED, None, Stage.CONFIRMED),
+        (CODE, CANCELLED, None, Stage.CONFIRMED),
         (NOT_LISTED, PREEMPTED, -200, Stage.CONFIRMED),  # it may run again
         (NOT_LISTED, PREEMPTED, -50, Stage.CONFIRMED),
         (NOT_LISTED, PREEMPTED, None, Stage.CONFIRMED),
@@ -288,6 +293,63 @@ def test_history(listed: JobState, past: JobState, ended: float | None, stage: S
     ended_at = None if ended is None else datetime.fromtimestamp(NOW + ended, UTC)
     job.note_past(Sighting(past, ended_at), read(0))
     assert job.stage is stage
+
+
+@pytest.mark.parametrize(("began", "stage"), [(-300, Stage.DELETED), (100, Stage.CONFIRMED), (None, Stage.CONFIRMED)])
+def test_end_before_the_delete_counts_at_once_if_the_job_was_there_before(began: float | None, stage: Stage) -> None:
+    """A start to come is a forecast, and tells nothing."""
+    job = at(Stage.CONFIRMED)
+    told = {} if began is None else {"197": datetime.fromtimestamp(NOW + began, UTC)}
+    job.note_listed(Sighting(CODE, began=told), read(0))
+    job.note_past(Sighting(CANCELLED, datetime.fromtimestamp(NOW - 200, UTC), ended=frozenset({"197"})), read(0))
+    assert job.stage is stage
+
+
+def test_end_of_a_job_that_its_name_tells_counts_at_once() -> None:
+    job = at(Stage.CONFIRMED)
+    see(job, NOT_LISTED, 0)
+    job.note_past(Sighting(CANCELLED), read(0), is_ours_by_name=True)
+    assert job.stage is Stage.GONE
+
+
+def test_list_need_not_be_whole_to_agree_with_an_end_that_is_known() -> None:
+    job = at(Stage.CONFIRMED)
+    see(job, NOT_LISTED, 0, complete=False)
+    assert job.claim is None
+    job.note_past(Sighting(CANCELLED), read(0))
+    see(job, NOT_LISTED, 0, 90, complete=False)
+    assert job.has_stood(90)
+
+
+# --- a number that somebody else has ----------------------------------------------------------------------------------
+
+
+def test_job_of_another_owner_is_none_of_ours_but_may_be_the_one_that_is_meant() -> None:
+    job = at(Stage.REFUSED)
+    job.note_stranger(RUNNING, read(0))
+    see(job, NOT_LISTED, 1, 91)
+    assert (job.stage, job.must_have_past, job.last_seen) == (Stage.REFUSED, True, RUNNING)
+    fail(job, REFUSAL)
+    fail(job, REFUSAL)
+    fail(job, REFUSAL)
+    job.note_stranger(RUNNING, read(92))
+    assert job.stage is Stage.HOPELESS
+
+
+def test_job_of_another_owner_is_no_evidence_where_the_history_knows_ours() -> None:
+    job = at(Stage.CONFIRMED)
+    see(job, NOT_LISTED, 0)
+    job.note_past(Sighting(CANCELLED, datetime.fromtimestamp(NOW - 200, UTC)), read(0))
+    job.note_stranger(RUNNING, read(1))
+    assert not job.must_have_past
+
+
+def test_job_of_another_owner_opens_what_only_time_has_settled() -> None:
+    job = at(Stage.CONFIRMED)
+    see(job, NOT_LISTED, 0)
+    job.settle(Stage.GONE, NOT_LISTED, by_time=True)
+    job.note_stranger(RUNNING, read(1))
+    assert job.stage is Stage.DUE
 
 
 # --- failed looks and what is shown ---------------------------------------------------------------------------------
@@ -320,12 +382,6 @@ def test_what_is_shown_of_a_job_that_vanished() -> None:
     see(job, RUNNING, 0)
     see(job, NOT_LISTED, 1)
     assert "its end was not seen" in str(job.last_seen)
-
-
-@pytest.mark.parametrize("stage", Stage)
-def test_stages_are_told_apart(stage: Stage) -> None:
-    assert stage.value
-    assert not stage.is_settled or stage.is_final
 
 
 def test_refused_by_the_gateway_that_has_taken_over_is_tried_as_often() -> None:
@@ -372,7 +428,7 @@ def test_history_that_is_late_says_nothing_against_a_list() -> None:
 def test_job_that_is_gone_and_that_the_history_calls_active_is_open_again() -> None:
     job = at(Stage.CONFIRMED)
     see(job, NOT_LISTED, 0)
-    job.note_past(Sighting(JobState(Phase.ENDED, "statC")), read(1))
+    job.note_past(Sighting(JobState(Phase.ENDED, "statC"), datetime.fromtimestamp(NOW + 1, UTC)), read(1))
     assert job.stage is Stage.GONE
     job.note_past(Sighting(RUNNING), read(2))
     assert job.stage is Stage.DUE

@@ -9,9 +9,10 @@ import pytest
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import NOT_LISTED, JobState, Phase
 from airflow_provider_scnet.jobs.claim import Past
-from airflow_provider_scnet.jobs.progress import Progress, Stage
+from airflow_provider_scnet.jobs.progress import Progress
 from airflow_provider_scnet.jobs.proof import HISTORY_TRIES, Experience, Inquiry, Standard
 from airflow_provider_scnet.jobs.sighting import Read, Sighting
+from airflow_provider_scnet.jobs.stages import Stage
 
 HERE = "https://a.example/hpc"
 STANDARD = Standard(absent_for=90.0, missing_ok=True)

@@ -12,6 +12,7 @@ from airflow_provider_scnet.jobs.outcome import Ending
 from airflow_provider_scnet.jobs.search import Findings, Search, TaggedJob, jobs_of
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.testing.job import Job
+from airflow_provider_scnet.testing.records import Look, history_record, listed_record
 from tests.conftest import SCHEDULER, SECOND_SCHEDULER, client_of
 from tests.tags import tag_of
 
@@ -60,6 +61,23 @@ def test_jobs_of_others_are_not_found(scnet: ScnetEmulator) -> None:
     scnet.add_job(name=JobTag("a" * 12, -1, 0).name("flow"))
     assert not found(scnet)
     assert not listed(scnet)
+
+
+def test_job_of_somebody_else_that_bears_our_name_is_not_ours(scnet: ScnetEmulator) -> None:
+    """Although the filter lets it through."""
+    theirs = listed_record(add(scnet, user="colleague"), Look(scnet.clock.now()))
+    scnet.fail("list", code="0", data={"total": 1, "list": [theirs]}, times=None)
+    past = history_record(add(scnet, "COMPLETED", user="colleague"), "", "104")
+    scnet.fail("history", code="0", data={"total": 1, "list": [past]}, times=None)
+    assert not found(scnet)
+    assert not listed(scnet)
+
+
+def test_number_that_somebody_else_has_now_hides_no_end_of_ours(scnet: ScnetEmulator) -> None:
+    ours = add(scnet, "COMPLETED", ended_ago=3600)
+    theirs = listed_record(ours, Look(scnet.clock.now())) | {"user": "colleague", "jobStatus": "statR"}
+    scnet.fail("list", code="0", data={"total": 1, "list": [theirs]}, times=None)
+    assert found(scnet)[ours.ref].ending is Ending.COMPLETED
 
 
 def test_member_with_a_number_of_its_own_is_no_second_job(scnet: ScnetEmulator) -> None:

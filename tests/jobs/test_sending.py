@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.exceptions import ScnetAccountError, ScnetError
-from airflow_provider_scnet.jobs.progress import Progress, Stage
+from airflow_provider_scnet.jobs.progress import Progress
 from airflow_provider_scnet.jobs.sending import (
     EFFECT_UNKNOWN,
     FAILURES_IN_A_ROW,
@@ -19,6 +19,7 @@ from airflow_provider_scnet.jobs.sending import (
     SPLITS_IN_A_ROW,
     Sender,
 )
+from airflow_provider_scnet.jobs.stages import Stage
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.testing.job import Job
 from tests.conftest import SECOND_SCHEDULER

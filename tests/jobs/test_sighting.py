@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import NOT_LISTED, Phase
-from airflow_provider_scnet.jobs.sighting import Sighting, Sightings, concerns
+from airflow_provider_scnet.jobs.sighting import Sighting, Sightings, began_of, concerns
 
 
 def ref(job_id: str) -> JobRef:
@@ -22,6 +23,36 @@ def sighting(job_id: str, **entries: str) -> Sighting:
     """What a list says of a job; entries are ids (``j`` for nothing, ``__`` for a dot) -> words."""
     records = [JobRecord(name.removeprefix("j").replace("__", "."), word=word) for name, word in entries.items()]
     return Sightings(records).of(ref(job_id))
+
+
+@pytest.mark.parametrize(("owner", "is_ours"), [("test", True), ("", True), ("colleague", False)])
+def test_record_of_another_owner_says_nothing(owner: str, is_ours: bool) -> None:
+    record = JobRecord("5", user=owner, word="COMPLETED")
+    assert concerns(record, ref("5")) is is_ours
+    assert bool(Sightings([record]).of(ref("5")).entries) is is_ours
+
+
+def test_job_of_another_owner_is_told_while_it_goes_on() -> None:
+    theirs = JobRecord("5_[1-3]", user="colleague", word="RUNNING")
+    assert Sightings([theirs]).of(ref("5")) == Sighting(stranger=theirs.state)
+    assert Sightings([replace(theirs, word="FAILED")]).of(ref("5")) == Sighting()
+    assert Sightings([theirs, JobRecord("5_4", word="RUNNING")]).of(ref("5")).entries == {"5_4"}
+
+
+def test_what_had_ended_before_a_job_was_there_was_another_one() -> None:
+    moment = datetime(2024, 1, 2, tzinfo=UTC)
+    old = JobRecord("5", word="COMPLETED", ended_at=moment)
+    assert Sightings([old]).of(ref("5"), began={"5": moment}).entries == {"5"}
+    assert not Sightings([old]).of(ref("5"), began={"5": moment + timedelta(seconds=1)}).entries
+    assert Sightings([old]).of(ref("5"), began={"5_1": moment + timedelta(seconds=1)}).entries == {"5"}
+    assert Sightings([replace(old, ended_at=None)]).of(ref("5"), began={"5": moment}).entries == {"5"}
+
+
+def test_since_when_a_job_is_there() -> None:
+    moment, before = datetime(2024, 1, 2, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC)
+    started, again = JobRecord("5_1", started_at=before), JobRecord("5_1", started_at=moment)
+    rest = JobRecord("5_[2-3]", submitted_at=before, started_at=moment)
+    assert began_of([again, started, rest, JobRecord("5_4")]) == {"5_1": moment, "5_2": before, "5_3": before}
 
 
 @pytest.mark.parametrize(

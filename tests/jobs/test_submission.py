@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import requests
 
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.exceptions import (
     ScnetError,
     ScnetJobsNotDeletedError,
+    ScnetPermissionError,
     ScnetQueueFullError,
     ScnetStoppedError,
     ScnetSubmitRejectedError,
@@ -22,7 +27,13 @@ from airflow_provider_scnet.jobs.lives import Life
 from airflow_provider_scnet.jobs.memory import KEY, Notebook, read_since
 from airflow_provider_scnet.jobs.naming import JOB_NAME, JobTag, specification_tag, task_tag
 from airflow_provider_scnet.jobs.specification import JobSpecification
-from airflow_provider_scnet.jobs.submission import LOOK_EVERY, SETTLING_TIME, Submission, Target
+from airflow_provider_scnet.jobs.submission import (
+    LOOK_EVERY,
+    PATIENCE_WITH_LISTS,
+    SETTLING_TIME,
+    Submission,
+    Target,
+)
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.testing.job import Job
 from tests.conftest import SCHEDULER, SECOND_SCHEDULER, client_of
@@ -30,6 +41,8 @@ from tests.tags import tag_of
 
 COMMAND = "sleep 3600"
 TASK = {"dag_id": "flow", "run_id": "manual", "task_id": "submit", "map_index": -1}
+FAILED = "Batch job submission failed:"
+POLICY = f"{FAILED} Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
 LOST: list[dict[str, Any]] = [
     {"drop": True},
     {"body": "<html>"},
@@ -41,7 +54,30 @@ LOST: list[dict[str, Any]] = [
     {"code": "0", "data": None},
     {"code": "0", "data": "soon"},
     {"code": "4711"},
+    {"code": "815007", "msg": f"sbatch: error: {FAILED} Socket timed out on send/recv operation"},
+    {"code": "815007", "data": f"sbatch: error: {FAILED} Unable to contact slurm controller (connect failure)"},
+    {"code": "815007", "msg": "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying"},
 ]
+#: Pages of HTTP, by whether what was asked for may have been done.
+OPEN_PAGES = [200, 204, 300, 302, 303, 304, 400, 403, 406, 408, 409, 418, 499, 500, 501, 502, 503, 504, 511]
+REFUSING_PAGES = [301, 307, 308, 401, 404, 405, 407, 411, 413, 414, 415, 421, 426, 431]
+MALFORMED = {
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+    "length that is none": b"HTTP/1.1 200 OK\r\nContent-Length: 1,2\r\n\r\n{}",
+    "no HTTP": b"hello\r\n\r\n",
+    "another HTTP": b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+    "status that is none": b"HTTP/1.1 OK\r\n\r\n",
+    "bad chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}",
+    "cut": b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{",
+    "cut header": b"HTTP/1.1 200 OK\r\nContent-Le",
+    "long header": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n",
+    "many headers": b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 200 + b"\r\n",
+    "not compressed": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+    "compressed in a way of its own": b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}",
+    "redirect to nowhere": b"HTTP/1.1 302 Found\r\nLocation: http://[\r\nContent-Length: 0\r\n\r\n",
+    "interim answer only": b"HTTP/1.1 102 Processing\r\n\r\n",
+    "another protocol": b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+}
 
 
 def tag_and_members(*, command: str = COMMAND, **other: Any) -> tuple[JobTag, dict[str, str]]:
@@ -107,6 +143,38 @@ def submit(prepare: Callable[..., Submission]) -> Callable[..., JobRef]:
 
 
 Submit = Callable[..., JobRef]
+
+
+@contextmanager
+def answering(scnet: ScnetEmulator, answer: bytes) -> Iterator[str]:
+    """A gateway in front of the emulator, which answers submissions in its own way once they are done."""
+
+    class Gateway(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            length = int(self.headers.get("Content-Length", 0))
+            kept = {name: value for name, value in self.headers.items() if name not in ("Host", "Connection")}
+            url, body = f"{scnet.url}{self.path}", self.rfile.read(length)
+            reply = requests.request(self.command, url, data=body, headers=kept, timeout=30)
+            if self.command == "POST":
+                self.wfile.write(answer)
+                self.close_connection = True
+                return
+            self.send_response(reply.status_code)
+            self.send_header("Content-Length", str(len(reply.content)))
+            self.end_headers()
+            self.wfile.write(reply.content)
+
+        do_POST = do_DELETE = do_GET
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
 
 
 def active(scnet: ScnetEmulator) -> list[str]:
@@ -415,8 +483,18 @@ def test_full_queue_is_no_failure(scnet: ScnetEmulator, submit: Submit) -> None:
     assert scnet.calls == {"submit": 1}
 
 
+def test_full_queue_of_which_the_first_line_is_missing(scnet: ScnetEmulator, submit: Submit) -> None:
+    store = Store()
+    scnet.fail("submit", code="815007", msg=f"sbatch: error: {POLICY}")
+    with pytest.raises(ScnetQueueFullError, match=r"Passes when other jobs have ended.*If no other job is left, ask"):
+        submit(store=store)
+    assert [submit(try_number=2, store=store)] == active(scnet)
+    assert scnet.calls == {"submit": 2}
+
+
 def test_rejection_shows_what_was_sent(scnet: ScnetEmulator, submit: Submit) -> None:
-    scnet.fail("submit", code="815007", msg="sbatch: error: Job violates accounting/QOS policy (job submit limit, ...)")
+    said = f"sbatch: error: QOSMaxWallDurationPerJobLimit\nsbatch: error: {POLICY}"
+    scnet.fail("submit", code="815007", msg=said)
     with pytest.raises(
         ScnetSubmitRejectedError, match=r"QOS policy.*GAP_QUEUE=debug, GAP_WALL_TIME=10:00:00"
     ) as failure:
@@ -430,6 +508,108 @@ def test_nothing_is_looked_for_after_a_refusal(scnet: ScnetEmulator, submit: Sub
     with pytest.raises(ScnetError, match="10004"):
         submit()
     assert scnet.calls == {"submit": 1}
+
+
+@pytest.mark.parametrize("status", REFUSING_PAGES)
+def test_page_that_refuses_the_request_as_such(scnet: ScnetEmulator, submit: Submit, status: int) -> None:
+    """No list is read, and the next try knows that nothing was sent. After 401 the call is made once more."""
+    store = Store()
+    scnet.fail("submit", status=status, body="<html>", times=None)
+    with pytest.raises(ScnetError, match=f"HTTP {status}"):
+        submit(store=store)
+    assert scnet.calls["submit"] == (2 if status == 401 else 1)
+    scnet.clear_faults()
+    assert [submit(try_number=2, store=store)] == active(scnet)
+    assert scnet.calls["list"] == 0
+
+
+@pytest.mark.parametrize("status", OPEN_PAGES)
+def test_page_that_proves_nothing(scnet: ScnetEmulator, submit: Submit, status: int) -> None:
+    scnet.fail("submit", effect=True, status=status, body="" if status in (204, 304) else "<html>")
+    assert [submit()] == active(scnet)
+    assert scnet.calls["submit"] == 1
+
+
+@pytest.mark.parametrize("status", [400, 429, 500, *REFUSING_PAGES])
+def test_success_that_comes_with_a_refusal_proves_nothing(scnet: ScnetEmulator, submit: Submit, status: int) -> None:
+    scnet.fail("submit", effect=True, status=status, body='{"code":"0","data":"197"}')
+    assert [submit()] == active(scnet)
+    assert scnet.calls["submit"] == 1
+
+
+@pytest.mark.parametrize("answer", MALFORMED.values(), ids=MALFORMED)
+def test_answer_that_breaks_the_rules_proves_nothing(
+    scnet: ScnetEmulator, prepare: Callable[..., Submission], answer: bytes
+) -> None:
+    store = Store()
+    with answering(scnet, answer) as url:
+        submitted = prepare(client=client_of(scnet, gateways=[f"{url}/hpc"]), store=store).run()
+    assert [submitted] == active(scnet)
+    assert scnet.calls["submit"] == 1
+
+
+@pytest.mark.parametrize("answer", MALFORMED.values(), ids=MALFORMED)
+def test_store_does_not_say_that_nothing_was_sent(
+    scnet: ScnetEmulator, prepare: Callable[..., Submission], answer: bytes
+) -> None:
+    store = Store()
+    scnet.submit_lag = 200
+    with answering(scnet, answer) as url, pytest.raises(ScnetTransientError, match="not known whether job"):
+        prepare(client=client_of(scnet, gateways=[f"{url}/hpc"]), store=store).run()
+    assert store[KEY]["sent_at"]
+
+
+def test_permanent_refusal_of_the_lists_does_not_hide_that_a_job_may_run(scnet: ScnetEmulator, submit: Submit) -> None:
+    scnet.fail("submit", effect=True, drop=True)
+    scnet.fail("list", code="10009", times=None)
+    with pytest.raises(ScnetPermissionError, match=r"It is not known whether job flow_\w+ was submitted: look for it"):
+        submit()
+
+
+# --- too many requests ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer", [{}, {"code": "429"}, {"body": "<html>"}], ids=str)
+@pytest.mark.parametrize(("asked", "waited"), [("30", 60), (None, 2 * LOOK_EVERY), ("0", 3)])
+def test_too_many_requests_are_waited_for(
+    scnet: ScnetEmulator, submit: Submit, answer: dict[str, Any], asked: str | None, waited: float
+) -> None:
+    headers = {"Retry-After": asked} if asked else {}
+    scnet.fail("submit", status=429, headers=headers, times=2, **answer)
+    began = scnet.clock.now()
+    assert [submit()] == active(scnet)
+    assert scnet.calls == {"submit": 3}
+    assert scnet.clock.now() - began == pytest.approx(waited, abs=2)
+
+
+@pytest.mark.parametrize("asked", ["600", "50"])
+def test_too_many_requests_for_too_long(scnet: ScnetEmulator, submit: Submit, asked: str) -> None:
+    """The try does not wait for ever; the next one knows that nothing was sent."""
+    store = Store()
+    scnet.fail("submit", status=429, headers={"Retry-After": asked}, times=None)
+    began = scnet.clock.now()
+    with pytest.raises(
+        ScnetTransientError, match=rf"This try submitted nothing\. .* retry_delay of {asked} s"
+    ) as caught:
+        submit(store=store)
+    assert not caught.value.report
+    assert scnet.clock.now() - began <= PATIENCE_WITH_LISTS
+    scnet.clear_faults()
+    sent = scnet.calls["submit"]
+    assert [submit(try_number=2, store=store)] == active(scnet)
+    assert scnet.calls == {"submit": sent + 1}
+
+
+def test_stopped_while_it_waits_to_send_again(
+    scnet: ScnetEmulator, prepare: Callable[..., Submission], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submission = prepare()
+    scnet.fail("submit", status=429, headers={"Retry-After": "30"})
+    monkeypatch.setattr(scnet.clock, "advance", lambda seconds: submission.stop())
+    with pytest.raises(ScnetStoppedError):
+        submission.run()
+    assert scnet.calls == {"submit": 1}
+    assert not active(scnet)
 
 
 # --- what is remembered ---------------------------------------------------------------------------------------------

@@ -8,11 +8,13 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_scnet.exceptions import (
     ScnetJobsNotDeletedError,
     ScnetPermissionError,
     ScnetTransientError,
+    ScnetUnknownTagError,
 )
 from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.jobs.options import DeleteOptions
@@ -226,8 +228,45 @@ def test_scheduler_that_only_another_gateway_names(scnet: ScnetEmulator, sweep: 
 
 def test_nothing_to_be_found(scnet: ScnetEmulator, sweep: SweepIt) -> None:
     scnet.add_job(name="flow_aaaaaaaaaaaa_g0")
-    with pytest.raises(ScnetJobsNotDeletedError, match=f"No job of user {scnet.user} has {TASK.task} in its name"):
+    with pytest.raises(ScnetUnknownTagError, match=f"No job of user {scnet.user} has {TASK.task} in its name") as error:
         sweep(to_be_found=True)
+    assert isinstance(error.value, AirflowFailException)  # no retry
+    assert isinstance(error.value, ScnetJobsNotDeletedError)
+
+
+def test_history_that_was_not_read_in_full_is_no_final_word(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    """It ends before what it says is its total."""
+    for _ in range(20):
+        scnet.add_job(name="other", state="COMPLETED", ended_ago=86_400)
+    scnet.fail("history", code="0", data={"total": 100, "list": []}, times=None)
+    with pytest.raises(ScnetJobsNotDeletedError, match=r"could not be read in full. Run this task again") as error:
+        sweep(to_be_found=True)
+    assert not isinstance(error.value, AirflowFailException)
+
+
+def test_gateway_that_does_not_answer_may_know_the_job(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    gateways = [f"{scnet.url}/hpc", f"{scnet.dead_url()}/hpc"]
+    with pytest.raises(ScnetJobsNotDeletedError) as error:
+        sweep(to_be_found=True, client=client_of(scnet, gateways=gateways))
+    assert not isinstance(error.value, AirflowFailException)
+
+
+def test_history_that_is_empty_by_accident_is_read_again(scnet: ScnetEmulator, sweep: SweepIt) -> None:
+    job = tagged(scnet, state="COMPLETED", ended_ago=86_400)
+    scnet.fail("history", code="0", data={"total": 0, "list": []}, times=2)  # of each scheduler one
+    assert sweep(to_be_found=True).gone == [job.ref]
+
+
+def test_job_of_a_known_tag_is_deleted_beside_an_unknown_one(scnet: ScnetEmulator) -> None:
+    scnet.submit_lag = 3600
+    job = tagged(scnet)
+    record = {"jobId": job.job_id, "jobName": job.name, "user": job.user, "jobState": "statR"}
+    where = f"strClusterNameList={SCHEDULER}"
+    scnet.fail("history", code="0", data={"total": 1, "list": [record]}, when=where, times=2)
+    sought = Sought({TASK.task, "aaaaaaaaaaaa"}, scnet.user, all_told=True, to_be_found={TASK.task, "aaaaaaaaaaaa"})
+    with pytest.raises(ScnetUnknownTagError, match="has aaaaaaaaaaaa in its name"):
+        Sweep(client_of(scnet), [], sought, DeleteOptions()).run()
+    assert not job.active
 
 
 def test_job_that_was_found_is_not_sought_in_history(scnet: ScnetEmulator, sweep: SweepIt) -> None:

@@ -13,6 +13,7 @@ from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.exceptions import ScnetPermissionError, ScnetTransientError
 from airflow_provider_scnet.jobs import waiting
 from airflow_provider_scnet.jobs.duplicates import Origin
+from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.jobs.outcome import Ending
 from airflow_provider_scnet.jobs.parsing import parse_jobs
 from airflow_provider_scnet.jobs.waiting import (
@@ -27,6 +28,7 @@ from airflow_provider_scnet.jobs.waiting import (
 )
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.testing.job import Job
+from airflow_provider_scnet.testing.records import history_record
 from tests.conftest import SCHEDULER, SECOND_SCHEDULER, client_of
 from tests.tags import tag_of
 
@@ -35,12 +37,15 @@ See = Callable[..., dict[str, Ending]]
 
 @pytest.fixture
 def see(scnet: ScnetEmulator) -> See:
-    """What one look tells of jobs."""
+    """What one look tells of jobs, or a second one after what the first has seen has stayed so for a while."""
 
-    def look(*jobs: Any) -> dict[str, Ending]:
+    def look(*jobs: Any, stays: bool = False) -> dict[str, Ending]:
         refs = parse_jobs([getattr(job, "ref", job) for job in jobs], scheduler_id=SCHEDULER, user=scnet.user)
         watch = Watch(client_of(scnet), refs)
         watch.look()
+        if stays and watch.is_unsure:
+            watch.client.patience.sleep(BLANK_FOR)
+            watch.look()
         assert {*watch.open, *(outcome.ref for outcome in watch.outcomes)} == set(refs)
         return {outcome.ref.job_id: outcome.ending for outcome in watch.outcomes}
 
@@ -59,7 +64,7 @@ def see(scnet: ScnetEmulator) -> See:
 )
 def test_end_in_every_place(scnet: ScnetEmulator, see: See, word: str, ending: Ending, ago: float) -> None:
     job = scnet.add_job(word, ended_ago=ago)
-    assert see(job) == {job.job_id: ending}
+    assert see(job, stays=True) == {job.job_id: ending}
 
 
 @pytest.mark.parametrize("state", ["PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "REQUEUED"])
@@ -96,7 +101,7 @@ def test_job_between_live_list_and_history(scnet: ScnetEmulator, see: See) -> No
     job = scnet.add_job("COMPLETED", ended_ago=400)
     assert see(job) == {}
     scnet.clock.advance(300)
-    assert see(job) == {job.job_id: Ending.COMPLETED}
+    assert see(job, stays=True) == {job.job_id: Ending.COMPLETED}
 
 
 @pytest.mark.parametrize(("word", "ending"), [("NODE_FAIL", Ending.NODE_FAILURE), ("PREEMPTED", Ending.PREEMPTED)])
@@ -115,10 +120,10 @@ def test_array(scnet: ScnetEmulator, see: See, ago: float) -> None:
     scnet.add_job()  # so that no list is empty
     for member in (1, 2):
         scnet.add_job("COMPLETED", job_id=f"500_{member}", ended_ago=ago)
-    assert see("500") == {"500": Ending.COMPLETED}
+    assert see("500", stays=True) == {"500": Ending.COMPLETED}
     scnet.add_job("TIMEOUT", job_id="500_3", ended_ago=ago)
-    assert see("500") == {"500": Ending.TIME_LIMIT}
-    assert see("500_1") == {"500_1": Ending.COMPLETED}
+    assert see("500", stays=True) == {"500": Ending.TIME_LIMIT}
+    assert see("500_1", stays=True) == {"500_1": Ending.COMPLETED}
     scnet.add_job("PENDING", job_id="500_4")
     assert see("500") == {}
 
@@ -262,8 +267,8 @@ def test_many_jobs_cost_few_requests(scnet: ScnetEmulator, see: See) -> None:
         job.become("COMPLETED")
     scnet.clock.advance(400)
     scnet.requests.clear()
-    assert len(see(*jobs)) == 200
-    assert sum(scnet.calls.values()) <= 6
+    assert len(see(*jobs, stays=True)) == 200
+    assert sum(scnet.calls.values()) <= 8
 
 
 def test_what_has_ended_is_not_looked_for_again(scnet: ScnetEmulator) -> None:
@@ -291,7 +296,7 @@ def test_member_that_failed_is_found_in_a_long_history(scnet: ScnetEmulator, see
         for member in range(1200 // arrays):
             word = "FAILED" if (number, member) == (0, 1) else "COMPLETED"
             scnet.add_job(word, job_id=f"{500 + number}_{member}", ended_ago=600)
-    endings = see(*(str(500 + number) for number in range(arrays)))
+    endings = see(*(str(500 + number) for number in range(arrays)), stays=True)
     assert endings.pop("500") is Ending.FAILED
     assert set(endings.values()) <= {Ending.COMPLETED}
 
@@ -457,3 +462,202 @@ def test_delete_at_once_that_fails_is_told(scnet: ScnetEmulator, caplog: pytest.
     delete_at_once(client_of(scnet), [ref], logger=logging.getLogger("test"))
     assert "may go on, for they could not be deleted" in caplog.text
     assert ref in caplog.text
+
+
+# --- a number that is used again -------------------------------------------------------------------------------------
+
+OURS = JobTag("k3m2x4a7pq5t", -1, 0, specification="abcdefgh")
+
+
+def earlier(job: Job, **changes: Any) -> dict[str, Any]:
+    """What the history still has of the job that had its number before."""
+    old = {"jobName": "earlier", "jobState": "statC", "jobExitStatus": 0, "jobEndTime": "2024-01-02 03:04:05"}
+    return {**history_record(job, "", job.job_id), **old, **changes}
+
+
+def keep_in_history(scnet: ScnetEmulator, *records: dict[str, Any], **how: Any) -> None:
+    scnet.fail("history", code="0", data={"total": len(records), "list": list(records)}, times=None, **how)
+
+
+@pytest.mark.parametrize("origin", [None, Origin(OURS)])
+@pytest.mark.parametrize("changes", [{}, {"user": "colleague"}, {"jobName": ""}])
+def test_end_of_an_earlier_job_is_none_of_one_that_is_not_listed_yet(
+    scnet: ScnetEmulator, origin: Origin | None, changes: dict[str, Any]
+) -> None:
+    scnet.add_job()
+    job, scnet.submit_lag = scnet.add_job(name=OURS.name("flow")), 60
+    keep_in_history(scnet, earlier(job, **changes), when=lambda request: job.active)
+    (ref,) = parse_jobs(job.ref)
+    watch = Watch(client_of(scnet), {ref: origin})
+    for _ in range(8):
+        watch.look()
+        assert watch.open == [ref]
+        watch.client.patience.sleep(10)
+    job.become("FAILED")
+    watch.look()
+    assert [outcome.ending for outcome in watch.outcomes] == [Ending.FAILED]
+
+
+def test_end_of_another_name_is_never_one(scnet: ScnetEmulator) -> None:
+    scnet.add_job()
+    job, scnet.submit_lag = scnet.add_job(name=OURS.name("flow")), 1e6
+    keep_in_history(scnet, earlier(job))
+    (ref,) = parse_jobs(job.ref)
+    watch = Watch(client_of(scnet), {ref: Origin(OURS)})
+    for _ in range(3):
+        watch.look()
+        watch.client.patience.sleep(100)
+    assert watch.open == [ref]
+
+
+def test_end_under_its_own_name_counts_at_once(scnet: ScnetEmulator) -> None:
+    job = scnet.add_job("COMPLETED", name=OURS.name("flow"), ended_ago=3600)
+    (ref,) = parse_jobs(job.ref)
+    watch = Watch(client_of(scnet), {ref: Origin(OURS)})
+    watch.look()
+    assert [outcome.ending for outcome in watch.outcomes] == [Ending.COMPLETED]
+
+
+def test_look_up_tells_what_a_cut_list_hides(scnet: ScnetEmulator) -> None:
+    for _ in range(20):
+        scnet.add_job()
+    job, scnet.list_cap = scnet.add_job(), 10
+    keep_in_history(scnet, earlier(job))
+    (ref,) = parse_jobs(job.ref)
+    watch = Watch(client_of(scnet), [ref])
+    for _ in range(3):
+        watch.look()
+        watch.client.patience.sleep(100)
+    assert watch.open == [ref]
+
+
+# --- how many members there must be ----------------------------------------------------------------------------------
+
+
+def add_array(scnet: ScnetEmulator, count: int) -> list[Job]:
+    """The first one runs, the others wait in one row."""
+    scnet.waiting_rest = True
+    scnet.add_job()  # so that no list is empty
+    return [
+        scnet.add_job("PENDING" if number else "RUNNING", job_id=f"500_{number}", name=OURS.name("flow"))
+        for number in range(count)
+    ]
+
+
+def look_on(watch: Watch, count: int = 3) -> None:
+    for _ in range(count):
+        watch.look()
+        watch.client.patience.sleep(50)
+
+
+@pytest.mark.parametrize("size", [4, None])
+@pytest.mark.parametrize("history", [True, False])
+def test_members_that_are_cancelled_while_they_wait(scnet: ScnetEmulator, size: int | None, history: bool) -> None:
+    """They leave no record, neither in the list nor in the history: what has shown them is the row of what waits."""
+    scnet.has_history, scnet.raw_state_in_lists = history, True
+    first, second, *others = add_array(scnet, 4)
+    ref = JobRef(SCHEDULER, scnet.user, "500")
+    watch = Watch(client_of(scnet), {ref: Origin(OURS, array_size=size)})
+    watch.look()
+    for job in others:
+        job.become("VANISHED")
+    first.become("COMPLETED")
+    second.become("RUNNING")
+    watch.look()
+    second.become("COMPLETED")
+    watch.look()
+    assert (watch.open, watch.is_unsure) == ([ref], True)
+    look_on(watch)
+    (outcome,) = watch.outcomes
+    assert (outcome.ending, outcome.job_id) == (Ending.CANCELLED, "500")
+    which = "2 of 4 members (500_2, 500_3)" if size else "2 members (500_2, 500_3)"
+    assert outcome.reason == f"{which} cancelled while waiting: they left no record"
+
+
+def test_members_that_nobody_has_seen_are_counted(scnet: ScnetEmulator) -> None:
+    """A wait that begins late has never seen the row; how members are numbered is not known."""
+    jobs = add_array(scnet, 3)
+    jobs[0].become("COMPLETED")
+    jobs[1].become("VANISHED")
+    jobs[2].become("COMPLETED")
+    ref = JobRef(SCHEDULER, scnet.user, "500")
+    watch = Watch(client_of(scnet), {ref: Origin(OURS, array_size=3)})
+    look_on(watch)
+    assert [outcome.reason for outcome in watch.outcomes] == [
+        "1 of 3 members cancelled while waiting: they left no record"
+    ]
+
+
+def test_all_members_that_were_seen_to_wait_are_cancelled(scnet: ScnetEmulator) -> None:
+    jobs = add_array(scnet, 3)
+    jobs[0].become("PENDING")
+    ref = JobRef(SCHEDULER, scnet.user, "500")
+    watch = Watch(client_of(scnet), [ref])
+    watch.look()
+    for job in jobs:
+        job.become("VANISHED")
+    look_on(watch)
+    assert [outcome.ending for outcome in watch.outcomes] == [Ending.CANCELLED]
+
+
+def test_member_that_waits_is_cancelled_alone(scnet: ScnetEmulator) -> None:
+    jobs = add_array(scnet, 3)
+    refs = [JobRef(SCHEDULER, scnet.user, f"500_{number}") for number in (1, 2)]
+    watch = Watch(client_of(scnet), refs)
+    watch.look()
+    jobs[1].become("VANISHED")
+    look_on(watch)
+    assert [(outcome.ref, outcome.ending) for outcome in watch.outcomes] == [(refs[0], Ending.CANCELLED)]
+    assert watch.open == [refs[1]]
+
+
+def test_member_that_fails_outranks_one_that_is_cancelled(scnet: ScnetEmulator) -> None:
+    jobs = add_array(scnet, 2)
+    ref = JobRef(SCHEDULER, scnet.user, "500")
+    watch = Watch(client_of(scnet), [ref])
+    watch.look()
+    jobs[0].become("FAILED")
+    jobs[1].become("VANISHED")
+    look_on(watch)
+    assert [(outcome.ending, outcome.job_id) for outcome in watch.outcomes] == [(Ending.FAILED, "500_0")]
+
+
+def test_late_history_is_waited_for(scnet: ScnetEmulator) -> None:
+    """A member that has started and ended between two looks is not missing."""
+    jobs = add_array(scnet, 2)
+    ref = JobRef(SCHEDULER, scnet.user, "500")
+    watch = Watch(client_of(scnet), {ref: Origin(OURS, array_size=2)})
+    scnet.history_lag, scnet.raw_state_in_lists = 360, True
+    watch.look()
+    jobs[1].become("COMPLETED")
+    scnet.clock.advance(310)  # the live list shows it no more
+    jobs[0].become("COMPLETED")
+    watch.look()
+    assert watch.open == [ref]
+    scnet.clock.advance(60)
+    watch.look()
+    assert [outcome.ending for outcome in watch.outcomes] == [Ending.COMPLETED]
+
+
+@pytest.mark.parametrize("vanishes", [True, False])
+def test_history_that_is_refused_for_good_is_not_waited_for_for_ever(scnet: ScnetEmulator, vanishes: bool) -> None:
+    jobs = add_array(scnet, 2)
+    scnet.fail("history", code="10009", times=None)
+    scnet.raw_state_in_lists = True
+    ref = JobRef(SCHEDULER, scnet.user, "500")
+    watch = Watch(client_of(scnet), {ref: Origin(OURS, array_size=2)})
+    jobs[0].become("COMPLETED")
+    jobs[1].become("VANISHED" if vanishes else "COMPLETED")
+    look_on(watch, 5)
+    assert [outcome.ending for outcome in watch.outcomes] == [Ending.CANCELLED if vanishes else Ending.COMPLETED]
+
+
+@pytest.mark.parametrize("job_id", ["500", "500_1", "500_0"])
+@pytest.mark.parametrize("ago", [10, 3600])
+def test_array_of_one_may_be_a_plain_job(scnet: ScnetEmulator, job_id: str, ago: float) -> None:
+    scnet.add_job()
+    scnet.add_job("COMPLETED", job_id=job_id, ended_ago=ago, name=OURS.name("flow"))
+    ref = JobRef(SCHEDULER, scnet.user, "500")
+    watch = Watch(client_of(scnet), {ref: Origin(OURS, array_size=1)})
+    watch.look()
+    assert [outcome.ending for outcome in watch.outcomes] == [Ending.COMPLETED]

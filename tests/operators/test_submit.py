@@ -14,11 +14,13 @@ from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferr
 from airflow_provider_scnet.api.patience import Patience
 from airflow_provider_scnet.exceptions import (
     ScnetError,
+    ScnetJobCancelledError,
     ScnetJobOutOfMemoryError,
     ScnetJobSpecificationError,
     ScnetStoppedError,
     ScnetWaitTimeoutError,
 )
+from airflow_provider_scnet.jobs import known
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
 from airflow_provider_scnet.testing import ScnetEmulator
 from tests.conftest import SCHEDULER, TaskInstance
@@ -301,6 +303,29 @@ def deferred(operator: ScnetSubmitJobOperator, ti: TaskInstance) -> TaskDeferred
     with pytest.raises(TaskDeferred) as pause:
         operator.execute({"ti": ti})
     return pause.value
+
+
+@pytest.mark.parametrize(("given", "told"), [(3, 3), ("3", 3), (None, None), ("None", None)])
+def test_trigger_knows_how_many_members_there_must_be(scnet_default: ScnetEmulator, given: Any, told: Any) -> None:
+    operator = ScnetSubmitJobOperator(**WAITING, deferrable=True, array_size=given)
+    assert deferred(operator, TaskInstance(get_ti_count=None)).trigger.serialize()[1]["array_size"] == told
+
+
+def test_array_of_which_a_member_is_cancelled_while_it_waits_has_not_ended_well(
+    scnet_default: ScnetEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known, "PROVEN_AFTER", 0.3)
+    scnet_default.waiting_rest, scnet_default.array_pace = True, 0.5
+    operator = ScnetSubmitJobOperator(**{**WAITING, "command": "true"}, array_size=3)
+
+    def cancel_the_last(request: Any) -> bool:
+        if scnet_default.jobs[-1].active:
+            scnet_default.jobs[-1].become("VANISHED")
+        return False
+
+    scnet_default.fail("list", code="0", times=None, when=cancel_the_last)
+    with pytest.raises(ScnetJobCancelledError, match="1 of 3 members"):
+        operator.execute({"ti": TaskInstance(get_ti_count=None)})
 
 
 def test_deferral(scnet_default: ScnetEmulator) -> None:

@@ -38,14 +38,14 @@ class Double:
         self._fate: dict[str, Any] = {"deferrable": rng.random() < 0.5, "poll_interval": rng.choice((5, 10, 30))}
 
     def live(self, begins_after: float) -> None:
-        """Try, and retry."""
+        """Try, and retry; the last time, nothing keeps it from submitting."""
         HERE.airflow = self.airflow
         (task,) = self.airflow.tasks
         self._region.time.sleep(begins_after)
-        for _ in range(self._most):
+        for left in reversed(range(self._most)):
             task.begin_try()
             self.airflow.ask(task)
-            self._tell(f"{task.asked} {self._region.fall_ill()}")
+            self._tell(f"{task.asked} {self._region.fall_ill() if left else ''}")
             try:
                 self.green = self._try(task)
                 self._tell(f"green, {self.green}")
@@ -85,10 +85,12 @@ class Doubles:
         self._region = MoodyRegion(rng)
         self.story, self._rules = self._region.story, self._region.rules
         self.violations = self._rules.violations
-        # Who waits without end must not be led to a gateway that knows nothing of the job.
+        # Whoever waits without end has to be told of the end, by a gateway that knows of the job.
+        self._region.scnet.has_history = self._region.scnet.words_in_details = True
         self._region.scnet.regions[0].gateways = [f"http://{GATEWAYS['seeing']}/hpc"]
         self._rules.may_be_double = True
         self._kind = rng.choice(KINDS)
+        self._rules.are_equal = self._kind in ("copies", "a retry")
         self.story.append(f"beside {self._kind}")
         is_late = self._kind == "a retry"  # which must not have seen the job in its search
         if is_late:

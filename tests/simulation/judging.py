@@ -32,9 +32,7 @@ class Judge:
         check = self._rules.check
         if task.operator.wait:
             check(not active, f"a green wait left {active}")
-            # Without a history, a retry cannot know of members that have left the live list.
-            is_told = self._scnet.has_history or not self._has_arrays or task.tries == 1
-            check(states == {"COMPLETED"} or not is_told, f"a green wait for {ref}, which is {states}")
+            check(states == {"COMPLETED"}, f"a green wait for {ref}, which is {states}")
         else:
             twins = set(map(self._rules.ref_of, self.twins))
             check(active - twins <= {ref}, f"a try that told {ref} left {active}")

@@ -35,9 +35,13 @@ class Life:
         names = self.rng.choice((("prod",), ("prod",), ("prod", "dev")))
         drawn: dict[str, Any] = {
             "indexes": self.rng.choice(((-1,), (-1,), (0, 1), (0, 1, 2))),
-            "array_size": self.rng.choice((None, None, None, 3)),
+            "array_size": self.rng.choice((None, None, None, 1, 3, 3)),
             "most": 6 - 2 * len(names),
         }
+        if self.rng.random() < 0.7:  # members begin one after the other
+            self._region.scnet.waiting_rest, self._region.scnet.array_pace = True, self.rng.choice((20.0, 100.0, 400.0))
+        self._region.scnet.first_member = self.rng.choice((0, 1))
+        self._region.scnet.plain_single = self.rng.random() < 0.5
         self._runs = [Run(name, self._region, self.rng, **drawn) for name in names]
 
     def _others_name(self) -> str:

@@ -19,6 +19,10 @@ from airflow_provider_scnet.testing.wire import Answer
 from airflow_provider_scnet.testing.words import is_terminal
 
 PLAIN_RESTS, EARLIER_RUNS, ACTIVE_IN_HISTORY = "rests without members", "earlier runs", "active in the history"
+USED_TWICE, USED_BY_OTHERS = "numbers used twice", "numbers that others have used"
+STRANGER = "acexample09"
+EARLIER = 600.0
+"""Seconds from the end of a job to the submission of the next one that has its number."""
 _STARTS_NOTHING_AGAIN = Behaviour()
 
 
@@ -53,9 +57,9 @@ class OddHistory(History):
         more = (
             (job_id, run, changes)
             for job in (self._cluster.select(scheduler_id) if self._more else ())
-            if user in (None, "", job.user)
             for runs in self._more
             for run, changes in runs(job)
+            if user in (None, "", run.user) or run.user == STRANGER  # a filter that lets them through
             for job_id in member_ids(job.job_id)
         )
         name = self._cluster.schedulers[scheduler_id]
@@ -85,7 +89,19 @@ def _present_run(job: Job) -> Iterator[tuple[Job, Record]]:
         yield job, {"jobState": LIVE_CODES[job.state] if job.state in ("PENDING", "SUSPENDED") else "statR"}
 
 
+def _earlier_job(job: Job, user: str = "") -> Iterator[tuple[Job, Record]]:
+    """One that had the same number before the counter began anew."""
+    ended_at, word = job.submitted_at - EARLIER, ("COMPLETED", "FAILED", "CANCELLED")[int(job.submitted_at) % 3]
+    earlier = copy.copy(job)
+    earlier.behaviour, earlier.outcome, earlier.name = _STARTS_NOTHING_AGAIN, word, "earlier"
+    earlier.user, earlier.started_at = user or job.user, ended_at - EARLIER
+    earlier._timeline = [(ended_at - EARLIER, "RUNNING"), (ended_at, word)]
+    yield earlier, {}
+
+
 _MORE: dict[str, Callable[[Job], Iterator[tuple[Job, Any]]]] = {
     EARLIER_RUNS: _earlier_runs,
     ACTIVE_IN_HISTORY: _present_run,
+    USED_TWICE: _earlier_job,
+    USED_BY_OTHERS: partial(_earlier_job, user=STRANGER),
 }

@@ -7,7 +7,7 @@ import os
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
+from functools import partial
 from json import dumps
 from typing import Any
 from unittest.mock import patch
@@ -22,7 +22,8 @@ from airflow_provider_scnet.jobs import namespace, poller, submission
 from airflow_provider_scnet.jobs.namespace import Namespace
 from airflow_provider_scnet.operators import instance, submitters
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
-from airflow_provider_scnet.testing import Clock, RecordedRequest, ScnetEmulator
+from airflow_provider_scnet.testing import Clock, RecordedRequest, ScnetEmulator, gateway
+from tests.simulation.oddities import USED_BY_OTHERS, USED_TWICE, OddHistory
 from tests.simulation.processes import HERE, SharedTime, WireOfWorkers
 from tests.simulation.rules import SHOWN_WITHIN, Rules
 from tests.simulation.services import ANOTHER_REGION
@@ -33,22 +34,24 @@ SCHEDULER = "1638523853"
 NOWHERE = "http://127.0.0.1:9"
 LONGEST_LIFE = 1e6
 OPEN_CODES = ("10001", "10012", "10013", "815005")
-SBATCH_FAILS = (
-    "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
-    "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
+SBATCH = "sbatch: error: Batch job submission failed: "
+OPEN_TEXTS = (
+    f"{SBATCH}Socket timed out on send/recv operation",
+    f"{SBATCH}Unable to contact slurm controller (connect failure)",
+    f"{SBATCH}Resource temporarily unavailable",
+    f"{SBATCH}Zero Bytes were transmitted or received",
+    f"{SBATCH}Transport endpoint is not connected",
+    f"{SBATCH}Unexpected message received",
     "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying.",
-    "sbatch: error: Batch job submission failed: Resource temporarily unavailable",
-    "sbatch: error: Batch job submission failed: Zero Bytes were transmitted or received",
-    "sbatch: error: Batch job submission failed: Transport endpoint is not connected",
-    "sbatch: error: Batch job submission failed: Unexpected message received",
 )
-"""What comes with 815007 where ``sbatch`` had no answer from its scheduler, which may have taken the job."""
-KNOWS_SBATCH = find_spec("airflow_provider_scnet.sbatch") is not None
+POLICY = f"{SBATCH}Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
 FAULTS: dict[str, Any] = {
     "nothing": None,
     "request lost": ("submit", {"drop": True}),
     "answer lost": ("submit", {"drop": True, "effect": True}),
     "queue full": ("submit", {"code": "815007", "msg": "sbatch: error: QOSMaxSubmitJobPerUserLimit"}),
+    "queue full, the first line cut off": ("submit", {"code": "815007", "msg": POLICY}),
+    "too many requests": ("submit", {"status": 429, "headers": {"Retry-After": "40"}}),
     "lists fail": ("list", {"status": 503}),
     "history fails": ("history", {"status": 503}),
     "deletes fail": ("delete", {"status": 503}),
@@ -66,7 +69,12 @@ class MoodyRegion:
         self._rng = rng
         self.story: list[str] = []
         clock = Clock(start=EPOCH)
-        self.scnet = ScnetEmulator(clock=clock, region_id=REGION, schedulers={SCHEDULER: "Cluster"}, token_lifetime=1e9)
+        used = self._rng.choice((set(), set(), {USED_TWICE}, {USED_BY_OTHERS}))
+        with patch.object(gateway, "History", partial(OddHistory, oddities=used)):
+            self.scnet = ScnetEmulator(
+                clock=clock, region_id=REGION, schedulers={SCHEDULER: "Cluster"}, token_lifetime=1e9
+            )
+        self.story.append(f"oddities {used}")
         self.scnet._tokens._key = TOKEN_KEY  # all lives share one token, see `tests.simulation.world`
         self.scnet._tokens._clock = Clock(start=EPOCH)
         self.scnet._front._port = 9  # so that the platform can name it
@@ -104,11 +112,11 @@ class MoodyRegion:
     def fall_ill(self) -> str:
         """Plan a fault, and return what it is called."""
         rng = self._rng
-        fault = rng.choice([*FAULTS, "effect unknown", "effect late", "a blank list", *["sbatch fails"] * KNOWS_SBATCH])
+        fault = rng.choice([*FAULTS, "effect unknown", "sbatch unanswered", "effect late", "a blank list"])
         if fault == "effect unknown":
             self.scnet.fail("submit", code=rng.choice(OPEN_CODES), effect=rng.random() < 0.5)
-        elif fault == "sbatch fails":
-            self.scnet.fail("submit", code="815007", msg=rng.choice(SBATCH_FAILS), effect=rng.random() < 0.5)
+        elif fault == "sbatch unanswered":
+            self.scnet.fail("submit", code="815007", msg=rng.choice(OPEN_TEXTS), effect=rng.random() < 0.5)
         elif fault == "effect late":
             self.wire.submission_lasts = rng.uniform(0, SHOWN_WITHIN - self._lag)
         elif fault == "a blank list":

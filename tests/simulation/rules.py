@@ -30,6 +30,8 @@ class Rules:
         self.violations: list[str] = []
         self.may_be_double = False
         """Whether two processes have the same identity, so that one may submit what the other has submitted."""
+        self.are_equal = False
+        """Whether these ask for the same, so that they have to agree on the oldest job."""
 
     def check(self, holds: bool, violation: str) -> None:
         """Note what does not hold."""
@@ -81,6 +83,8 @@ class Rules:
             if asked and now and asked.instance == now.instance:
                 is_newer = asked.life > now.life or (asked.try_number > now.try_number and asked.wanted != now.wanted)
                 self.check(not is_newer, f"deletes {number}, which is of a later try")
+            if self.are_equal and number not in self._spoilt:
+                self.check(not self._is_oldest(number), f"deletes {number}, the oldest of its duplicates")
             if number not in self._spoilt and any(job.active for job in self._jobs(number)):
                 airflow.worker.deleted.add(number)
             self._spoilt.add(number)
@@ -135,6 +139,12 @@ class Rules:
     def ref_of(self, job: Job) -> str:
         """Return what a task tells of a job; of an array, one reference stands for all members."""
         return f"{job.scheduler_id},{job.user}:{self.number_of(job)}:"
+
+    def _is_oldest(self, number: str) -> bool:
+        """Whether a job goes on, and none that is older can be the one that counts."""
+        older = [job for one in self._asked if int(one) < int(number) for job in self._jobs(one)]
+        goes_on = any(job.active for job in self._jobs(number))
+        return goes_on and all(job.state == "CANCELLED" for job in older)
 
     def _jobs(self, number: str) -> list[Job]:
         return [job for job in self._scnet.jobs if self.number_of(job) == number]

@@ -238,7 +238,11 @@ class Run:
         if not (jobs := [job for job in self._rules.jobs_like(task, self.airflow) if job.active]):
             return
         job = jobs[-1]
-        if self.rng.random() < 0.3:
+        if self._array_size and job.state == "PENDING" and self.rng.random() < 0.7:
+            self._rules.spoil(job)
+            job.become("VANISHED")
+            self._tell(f"{job.ref} is cancelled while it waits")
+        elif self.rng.random() < 0.3:
             self._rules.spoil(job)
             job.become(self.rng.choice(ENDS))
         elif task.state in ("running", "deferred") and self.rng.random() < 0.3 and not self._array_size:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.simulation.oddities import ACTIVE_IN_HISTORY, EARLIER_RUNS, PLAIN_RESTS
+from tests.simulation.oddities import ACTIVE_IN_HISTORY, EARLIER_RUNS, PLAIN_RESTS, USED_BY_OTHERS, USED_TWICE
 from tests.simulation.services import (
     ACCOUNT_CODES,
     ANOTHER_REGION,
@@ -356,6 +356,12 @@ def earlier_runs(service: Service) -> None:
             job.preempted = round(rng.uniform(-100, 20), 1)
             job.preempted_word = rng.choice(REQUEUED_WORDS)
             job.born = min(job.born, job.preempted - 1)
+
+
+@trait
+def used_twice(service: Service) -> None:
+    """Numbers that began anew: the history keeps the ends of earlier jobs, of the same user or of another one."""
+    service.oddities.add(service.rng.choice((USED_TWICE, USED_BY_OTHERS)))
 
 
 @trait

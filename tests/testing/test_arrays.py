@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from airflow_provider_scnet.testing.arrays import JOB_ID, array_of, member_ids
+from airflow_provider_scnet.testing.arrays import JOB_ID, array_of, member_ids, rest_id
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,11 @@ def test_ids(job_id, array, members):
 )
 def test_what_is_no_id(wrong):
     assert not re.fullmatch(JOB_ID, wrong)
+
+
+@pytest.mark.parametrize(
+    ("members", "rest"),
+    [(["5_2"], "5_[2]"), (["5_2", "5_3", "5_4"], "5_[2-4]"), (["5_9", "5_0", "5_1"], "5_[0-1,9]")],
+)
+def test_the_row_of_what_waits(members, rest):
+    assert rest_id(members) == rest

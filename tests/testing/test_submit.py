@@ -150,6 +150,24 @@ def test_an_array(scnet, call):
     assert call("POST", PATH, json=body())["data"] == "102"
 
 
+def test_members_may_start_one_after_the_other(scnet, call):
+    scnet.array_pace, scnet.first_member = 100.0, 0
+    call("POST", PATH, json=body(GAP_MULTI_SUB="2", GAP_CMD_FILE="sleep 50"))
+    first, second = scnet.jobs
+    assert (first.job_id, second.job_id) == ("101_0", "101_1")
+    assert (first.state, second.state, second.started_at) == ("RUNNING", "PENDING", second.submitted_at + 100)
+    assert second.ends_at == pytest.approx(second.submitted_at + 150)
+    second.become("CANCELLED")
+    assert second.started_at is None
+
+
+@pytest.mark.parametrize(("is_plain", "job_id"), [(False, "101_1"), (True, "101")])
+def test_an_array_of_one(scnet, call, is_plain, job_id):
+    scnet.plain_single = is_plain
+    assert call("POST", PATH, json=body(GAP_MULTI_SUB="1"))["data"] == "101"
+    assert [job.job_id for job in scnet.jobs] == [job_id]
+
+
 @pytest.mark.parametrize(
     ("content", "code"),
     [

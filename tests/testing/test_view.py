@@ -197,3 +197,27 @@ def test_members_are_found_by_their_array(scnet, api, job_id, found, without):
     scnet.members_by_lookup = False
     assert api.ids(api.listed(strJobId=job_id)) == without.split()
     assert api.detail(some)["jobId"] == "5_[2-9,11%4]"
+
+
+def test_what_waits_of_an_array_is_one_row(scnet, api):
+    scnet.waiting_rest = True
+    scnet.add_job("RUNNING", job_id="5_1")
+    waiting = [scnet.add_job("PENDING", job_id=f"5_{number}") for number in (2, 3, 4)]
+    assert api.ids(api.listed()) == ["5_1", "5_[2-4]"]
+    assert api.detail(waiting[0]) is None
+    waiting[0].become("RUNNING")
+    assert api.ids(api.listed()) == ["5_1", "5_2", "5_[3-4]"]
+    assert api.detail(waiting[0])["jobId"] == "5_2"
+
+
+@pytest.mark.parametrize("by_delete", [True, False])
+def test_a_member_that_is_cancelled_while_it_waits_leaves_no_record(scnet, api, by_delete):
+    scnet.waiting_rest = True
+    for number in (2, 3, 4):
+        job = scnet.add_job("PENDING", job_id=f"5_{number}")
+    api.delete(job.ref) if by_delete else job.become("VANISHED")
+    assert api.ids(api.listed()) == ["5_[2-3]"]
+    assert not api.ids(api.history())
+    assert not job.active
+    scnet.job("5_2").become("CANCELLED")
+    assert api.ids(api.history()) == ["5_2"]

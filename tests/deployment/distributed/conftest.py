@@ -1,11 +1,14 @@
-"""A distributed Airflow: PostgreSQL, Redis, two Celery workers and the rest, each a process of its own."""
+"""
+A distributed Airflow: PostgreSQL, Redis, two Celery workers and the rest, each a process of its own. Beside it, where a
+test asks for it, a small one that uses the same account of SCNet.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
+from airflow_provider_scnet.jobs.namespace import KEY
+from airflow_provider_scnet.jobs.naming import JobTag, task_tag
 from tests.deployment.components import Deployment, api_server, usual_settings
 from tests.deployment.distributed.emulated import Account, Emulated, PlannedFault
 from tests.deployment.distributed.services import Services, what_is_missing
@@ -32,54 +37,37 @@ def pytest_ignore_collect(config: pytest.Config) -> bool | None:
     return None if any(path.is_relative_to(HERE) for path in paths) else True
 
 
-class Distributed(Deployment):
+class Simulating(Deployment):
     """
-    The running Airflow.
+    A running Airflow whose tasks submit jobs.
 
-    :param home: its `AIRFLOW_HOME`, still empty.
-    :param services: what it keeps its state in.
+    :param home: its `AIRFLOW_HOME`; the DAGs are there already.
+    :param settings: beside the usual ones.
+    :param components: name -> arguments of `airflow`, beside the usual ones.
     :param scnet: the service that its connection leads to.
     """
 
-    def __init__(self, home: Path, services: Services, scnet: Emulated) -> None:
-        self.services = services
+    def __init__(
+        self, home: Path, settings: Mapping[str, str], components: Mapping[str, Sequence[str]], scnet: Emulated
+    ) -> None:
         self.scnet = scnet
-        shutil.copytree(HERE / "dags", home / "dags")
-        shutil.copy(HERE.parents[2] / "example_dags" / "scnet_delete_jobs.py", home / "dags")
-        settings = {
-            **usual_settings(home),
-            "AIRFLOW_CONN_SCNET_DEFAULT": scnet.aksk_connection,
-            "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
-            "AIRFLOW__CORE__PARALLELISM": "64",
-            "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "64",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": services.database_url,
-            "AIRFLOW__CELERY__BROKER_URL": services.broker_url,
-            "AIRFLOW__CELERY__RESULT_BACKEND": services.database_url.replace("postgresql+psycopg2", "db+postgresql"),
-            "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(SLOTS),
-            "AIRFLOW__CELERY__WORKER_PREFETCH_MULTIPLIER": "1",
-            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": LOST_AFTER,
-            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
-            "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "10",
-            "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
-        }
-        components = {
+        settings = {**usual_settings(home), "AIRFLOW_CONN_SCNET_DEFAULT": scnet.aksk_connection, **settings}
+        usual = {
             "api-server": api_server(settings),
             "scheduler": ["scheduler"],
             "dag-processor": ["dag-processor"],
             "triggerer": ["triggerer"],
-            # Without a server for its logs: the second would find the port taken.
-            **{name: ["celery", "worker", "--celery-hostname", name, "--skip-serve-logs"] for name in WORKERS},
         }
-        super().__init__(home, settings, components)
-
-    def begin(self, dag_id: str) -> Run:
-        """Start a run of a DAG."""
-        return Run(self, dag_id, self.trigger(dag_id))
+        super().__init__(home, settings, {**usual, **components})
 
     @property
-    def slots_held(self) -> int:
-        """How many slots of workers are taken."""
-        return int(self.do("slots_held"))
+    def namespace(self) -> str:
+        """What tells its jobs from those of others; empty if no task has made it yet."""
+        return self.do("variable", key=KEY) or ""
+
+    def begin(self, dag_id: str, run_id: str | None = None) -> Run:
+        """Start a run of a DAG, with an id of its own unless one is given."""
+        return Run(self, dag_id, self.trigger(dag_id, run_id))
 
     def begin_held(self, dag_id: str) -> Run:
         """Start a run whose job is made, but whose submission gets no answer yet."""
@@ -105,6 +93,62 @@ class Distributed(Deployment):
         return run
 
 
+class Distributed(Simulating):
+    """
+    The running Airflow.
+
+    :param home: its `AIRFLOW_HOME`, still empty.
+    :param services: what it keeps its state in.
+    :param scnet: the service that its connection leads to.
+    """
+
+    def __init__(self, home: Path, services: Services, scnet: Emulated) -> None:
+        self.services = services
+        shutil.copytree(HERE / "dags", home / "dags")
+        shutil.copy(HERE.parents[2] / "example_dags" / "scnet_delete_jobs.py", home / "dags")
+        settings = {
+            "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+            "AIRFLOW__CORE__PARALLELISM": "64",
+            "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "64",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": services.database_url,
+            "AIRFLOW__CELERY__BROKER_URL": services.broker_url,
+            "AIRFLOW__CELERY__RESULT_BACKEND": services.database_url.replace("postgresql+psycopg2", "db+postgresql"),
+            "AIRFLOW__CELERY__WORKER_CONCURRENCY": str(SLOTS),
+            "AIRFLOW__CELERY__WORKER_PREFETCH_MULTIPLIER": "1",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": LOST_AFTER,
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
+            "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "10",
+            "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
+        }
+        # Without a server for its logs: the second would find the port taken.
+        workers = {name: ["celery", "worker", "--celery-hostname", name, "--skip-serve-logs"] for name in WORKERS}
+        super().__init__(home, settings, workers, scnet)
+
+    @property
+    def slots_held(self) -> int:
+        """How many slots of workers are taken."""
+        return int(self.do("slots_held"))
+
+
+class Neighbour(Simulating):
+    """
+    Another Airflow, with a metadata database of its own, that runs the same DAG file with the same account of SCNet.
+
+    :param airflow: the one that it knows nothing of.
+    """
+
+    def __init__(self, airflow: Distributed) -> None:
+        home = airflow.home / "neighbour"
+        (home / "dags").mkdir(parents=True)
+        shutil.copy(HERE / "dags" / "simulations.py", home / "dags")
+        settings = {
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": airflow.services.make_database("neighbour"),
+        }
+        super().__init__(home, settings, {}, airflow.scnet)
+
+
 class Run:
     """
     The only run of a DAG whose jobs bear its name.
@@ -115,15 +159,25 @@ class Run:
     held: PlannedFault
     """The fault that holds an answer."""
 
-    def __init__(self, airflow: Distributed, dag_id: str, run_id: str) -> None:
+    def __init__(self, airflow: Simulating, dag_id: str, run_id: str) -> None:
         self.airflow = airflow
         self.dag_id = dag_id
         self.run_id = run_id
 
     @property
     def account(self) -> Account:
-        """What became of its jobs."""
+        """What became of its jobs, and of those of the same DAG in another Airflow."""
         return self.airflow.scnet.account(self.dag_id)
+
+    @property
+    def own(self) -> Account:
+        """What became of those of them whose names stand for its submissions in this Airflow."""
+        tag = self.tag("submit")
+        return Account([job for job in self.account.jobs if JobTag.read(job["name"]).task == tag])
+
+    def tag(self, task_id: str) -> str:
+        """What stands for a task of it in the names of jobs, computed as the guide says."""
+        return task_tag(self.dag_id, self.run_id, task_id, self.airflow.namespace)
 
     def job(self, known: dict[str, Any]) -> dict[str, Any]:
         """What has become of one of them."""
@@ -229,6 +283,16 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
         running.callback(airflow.close)
         airflow.begin_components()
         yield airflow
+
+
+@pytest.fixture
+def neighbour(airflow: Distributed) -> Iterator[Neighbour]:
+    neighbour = Neighbour(airflow)
+    try:
+        neighbour.begin_components()
+        yield neighbour
+    finally:
+        neighbour.close()
 
 
 def _keep_logs(home: Path) -> None:

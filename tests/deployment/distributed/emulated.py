@@ -104,6 +104,10 @@ class Emulated:
         """Let the jobs end well whose own name this is."""
         self._post("jobs", {"name": f"{name}_", "state": "COMPLETED"})
 
+    def end_job(self, job: dict[str, Any]) -> None:
+        """Let one job end well."""
+        self._post("jobs", {"name": job["name"], "state": "COMPLETED"})
+
     def go_away(self, seconds: float) -> None:
         """Let nobody connect for so long."""
         self._post("outage", {"seconds": seconds})

@@ -33,6 +33,7 @@ class Services:
         self._home.chmod(0o755)
         self._postgres_port, self._redis_port = free_ports(2)
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._databases = ["postgres"]
         try:
             self._start_postgres()
             self._start_redis()
@@ -44,17 +45,25 @@ class Services:
     @property
     def database_url(self) -> str:
         """What SQLAlchemy connects to."""
-        return f"postgresql+psycopg2://airflow@127.0.0.1:{self._postgres_port}/postgres"
+        return self._url(self._databases[0])
 
     @property
     def broker_url(self) -> str:
         """What Celery connects to."""
         return f"redis://127.0.0.1:{self._redis_port}/0"
 
+    def make_database(self, name: str) -> str:
+        """Make another, empty database, and return what SQLAlchemy connects to."""
+        subprocess.run([postgres_binary("createdb"), *self._postgres_address(), name], check=True)
+        self._databases.append(name)
+        return self._url(name)
+
     def kept(self) -> dict[str, bytes]:
         """All that they hold."""
-        command = [postgres_binary("pg_dump"), *self._postgres_address(), "--inserts", "postgres"]
-        database = subprocess.run(command, check=True, capture_output=True).stdout
+        dump = [postgres_binary("pg_dump"), *self._postgres_address(), "--inserts"]
+        database = b"".join(
+            subprocess.run([*dump, name], check=True, capture_output=True).stdout for name in self._databases
+        )
         # Bytes are dumped in hexadecimal digits.
         contents = b"".join(bytes.fromhex(found.decode()) for found in re.findall(rb"\\x((?:[0-9a-f]{2})+)", database))
         subprocess.run(["redis-cli", "-p", str(self._redis_port), "save"], check=True, capture_output=True)
@@ -90,6 +99,9 @@ class Services:
         self._start("redis", [*command, "--save", "", "--rdbcompression", "no", "--dir", data], user)
         self._wait_for(["redis-cli", "-p", str(self._redis_port), "ping"])
 
+    def _url(self, database: str) -> str:
+        return f"postgresql+psycopg2://airflow@127.0.0.1:{self._postgres_port}/{database}"
+
     def _postgres_address(self) -> list[str]:
         return ["-h", "127.0.0.1", "-p", str(self._postgres_port), "-U", "airflow"]
 
@@ -119,7 +131,7 @@ class Services:
 
 def what_is_missing() -> list[str]:
     """The programs that are not on this machine."""
-    programs = {name: postgres_binary(name) for name in ("initdb", "postgres", "pg_isready", "pg_dump")}
+    programs = {name: postgres_binary(name) for name in ("initdb", "postgres", "pg_isready", "pg_dump", "createdb")}
     programs |= {name: name for name in ("redis-server", "redis-cli")}
     return [name for name, path in programs.items() if not shutil.which(path)]
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,13 +19,17 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_scnet.jobs.naming import task_tag
-from tests.deployment.distributed.conftest import SLOTS, WORKERS, Distributed
+from airflow_provider_scnet.jobs.namespace import CLAIM, KEY
+from tests.deployment.distributed.conftest import SLOTS, WORKERS, Distributed, Neighbour, Run
 from tests.deployment.distributed.dags.many import MANY
 from tests.deployment.distributed.scenarios import TOGETHER
 
 pytestmark = pytest.mark.integration
 GUIDE = Path(__file__).parents[3] / "docs" / "en" / "operations.md"
+AT_ONCE, HELD_UP = 200, 20
+"""First submissions of an Airflow that begin in the same moment, and those of them that are suspended meanwhile."""
+RUN_ID = "manual__2026-01-01T00:00:00+00:00"
+"""Of runs in two Airflows."""
 AWAY = 40.0
 """Seconds for which Airflow's API server is away: longer than its clients try."""
 
@@ -39,6 +45,25 @@ def look_for_secrets(airflow: Distributed) -> list[str]:
     return list(kept)
 
 
+def test_two_hundred_first_submissions_agree_on_a_namespace(airflow: Distributed) -> None:
+    forget_namespace(airflow)
+    command = [sys.executable, "-m", "tests.deployment.distributed.agreeing", str(AT_ONCE), str(HELD_UP)]
+    began = time.monotonic()
+    agreeing = subprocess.run(command, env=airflow.environment, check=True, capture_output=True, text=True)
+    print(f"\n{AT_ONCE} first submissions, {HELD_UP} of them held up: {time.monotonic() - began:.0f} s")
+    taken = json.loads(agreeing.stdout.splitlines()[-1])
+    assert len(taken) == AT_ONCE
+    assert set(taken) == {airflow.namespace}
+    assert airflow.do("variable", key=CLAIM) is None
+    forget_namespace(airflow)
+
+
+def forget_namespace(airflow: Distributed) -> None:
+    """As before the first submission; nothing runs."""
+    for key in (KEY, CLAIM):
+        airflow.do("delete_variable", key=key)
+
+
 @pytest.fixture(scope="module")
 def together(airflow: Distributed) -> Iterator[dict[str, Future[None]]]:
     """Scenarios that do not disturb each other, all at the same time."""
@@ -50,6 +75,15 @@ def together(airflow: Distributed) -> Iterator[dict[str, Future[None]]]:
 def test_what_goes_wrong_while_others_work(together: dict[str, Future[None]], name: str) -> None:
     """Each scenario asserts for itself; what it raises is raised here."""
     together[name].result()
+
+
+def test_all_of_them_were_in_one_namespace(airflow: Distributed, together: dict[str, Future[None]]) -> None:
+    """They were the first, and began together."""
+    assert airflow.do("variable", key=CLAIM) is None
+    for name in together:
+        run = Run(airflow, name, airflow.do("run_id", dag_id=name))
+        assert run.own.jobs
+        assert run.own == run.account
 
 
 def test_worker_is_killed_between_submission_and_xcom(airflow: Distributed) -> None:
@@ -169,6 +203,58 @@ def test_two_hundred_simulations_and_one_teardown(airflow: Distributed) -> None:
     assert (slots, lost.hits) == (0, 5)
 
 
+def test_another_airflow_with_the_same_run_ids(airflow: Distributed, neighbour: Neighbour) -> None:
+    """
+    A production and a development Airflow, whose schedules may well make them: whatever happens in the second, the job
+    of the first runs on, and no request ever asked for its end.
+    """
+    prod, dev = [one.begin("shared", RUN_ID) for one in (airflow, neighbour)]
+    prod_waits, dev_waits = [one.begin("waits_beside", RUN_ID) for one in (airflow, neighbour)]
+    for run in (prod, dev):
+        run.wait_for_state("wait", "deferred")
+    assert airflow.namespace != neighbour.namespace
+    assert (prod.own.summary, dev.own.summary, prod.account.summary) == ((1, 1), (1, 1), (2, 2))
+    ended_in_their_own_way(prod_waits, dev_waits)
+
+    (old,) = dev.own.jobs
+    held = airflow.scnet.fail("submit", hold=True, when="shared_")
+    dev.clear("submit")
+    dev.wait_for(lambda: held.held)
+    assert dev.job(old)["state"] == "CANCELLED"
+    dev.kill("submit")
+    held.release()
+    dev.wait_for_state("wait", "deferred")
+    assert (prod.own.summary, dev.own.summary) == ((1, 1), (2, 1))
+
+    dev.mark("wait", "success")
+    dev.wait_for_end()
+    assert dev.states() == {"submit": "success", "wait": "success", "delete": "success"}
+    assert (prod.own.summary, dev.own.summary) == ((1, 1), (2, 0))
+    assert [job["deletes"] for job in prod.own.jobs] == [0]
+    assert prod.states()["wait"] == "deferred"
+
+    prod.mark("wait", "success")
+    prod.wait_for_end()
+    assert prod.states() == {"submit": "success", "wait": "success", "delete": "success"}
+    assert (prod.own.summary, prod.account.summary) == ((1, 0), (3, 0))
+
+
+def ended_in_their_own_way(prod: Run, dev: Run) -> None:
+    """Neither of two submissions that wait takes the other's job for a duplicate, or its end for its own."""
+    for run in (prod, dev):
+        run.wait_until_waiting()
+    dev.wait_for_looks()
+    assert (prod.own.summary, dev.own.summary, prod.account.summary) == ((1, 1), (1, 1), (2, 2))
+    dev.airflow.scnet.end_job(*dev.own.jobs)
+    dev.wait_for_end()
+    prod.wait_for_looks()
+    assert (dev.states(), prod.states()) == ({"submit": "success"}, {"submit": "deferred"})
+    assert [(job["state"], job["deletes"]) for job in dev.own.jobs] == [("COMPLETED", 0)]
+    assert [(job["active"], job["deletes"]) for job in prod.own.jobs] == [(True, 0)]
+    prod.mark("submit", "failed")
+    prod.wait_for(lambda: prod.own.summary == (1, 0))
+
+
 def test_what_a_run_has_left_is_deleted_by_its_tag(airflow: Distributed) -> None:
     """What cannot be saved, and what to do then; the command is that of the guide."""
     airflow.do("set_slots", pool="closed", slots=0)
@@ -182,7 +268,7 @@ def test_what_a_run_has_left_is_deleted_by_its_tag(airflow: Distributed) -> None
     airflow.start("api-server")
     assert (never.states()["delete"], late.states()["delete"]) == ("failed", "skipped")
     assert (never.account.summary, late.account.summary) == ((1, 1), (1, 1))
-    tags = [task_tag(run.dag_id, run.run_id, "submit") for run in (never, late)]
+    tags = [run.tag("submit") for run in (never, late)]
     (command,) = re.findall(r"```bash\nairflow (dags trigger .*)\n```", GUIDE.read_text())
     airflow.wait_for(lambda: airflow.do("is_known", dag_id="scnet_delete_jobs"))
     airflow.run(*shlex.split(command.replace("k3m2x4a7pq5t", ", ".join(tags))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, TaskGroup, task_group
+from airflow.providers.common.compat.sdk import DAG, TaskGroup, task, task_group
 
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
 
@@ -88,3 +88,15 @@ with DAG("submitted_by_nobody", schedule=None, start_date=datetime(2026, 1, 1), 
         grouped = ScnetSubmitJobOperator(task_id="submit", **JOB)
     misspelt = ScnetDeleteJobsOperator(task_id="delete_jobs", submitted_by="submit", retries=2)
     grouped >> misspelt
+
+# Bash's length of a list is the beginning of a comment for Jinja. What XCom brings does not go through Jinja.
+with DAG("submitted_scripts", schedule=None, start_date=datetime(2026, 1, 1), catchup=False, default_args=DEFAULTS):
+
+    @task
+    def scripts() -> list[str]:
+        return ["echo ${#a[@]} ${b%#}", "echo 1"]
+
+    PLACE = {name: value for name, value in JOB.items() if name != "command"}
+    ScnetSubmitJobOperator.partial(task_id="from_xcom", **PLACE).expand(command=scripts())
+    ScnetSubmitJobOperator.partial(task_id="mapped", **PLACE).expand(command=["echo ${#a[@]} ${b%#}"])
+    ScnetSubmitJobOperator(task_id="included", command="{% include 'counts.sh' %}", **PLACE)

@@ -55,7 +55,7 @@ for dag_id in DELETED:
         submit = submit_job()
         delete_jobs(submit).as_teardown(setups=submit)
 
-for dag_id in ("run_cleared", "away_while_waiting", "tokens_revoked"):
+for dag_id in ("run_cleared", "away_while_waiting", "tokens_revoked", "shared"):
     with dag(dag_id):
         submit = submit_job()
         wait = ScnetJobSensor(
@@ -72,7 +72,7 @@ with dag("work_cleared"):
 
     submit >> work() >> delete_jobs(submit).as_teardown(setups=submit)
 
-for dag_id in ("deferred_failed", "deferred_success", "deferred_cleared"):
+for dag_id in ("deferred_failed", "deferred_success", "deferred_cleared", "waits_beside"):
     with dag(dag_id):
         submit_job(wait=True, deferrable=True, poll_interval=1, retries=0)
 

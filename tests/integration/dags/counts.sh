@@ -1,0 +1,3 @@
+set -e
+files=(*)
+echo ${#files[@]} of ${files[0]%#}
