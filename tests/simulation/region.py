@@ -18,27 +18,31 @@ from airflow_provider_scnet.api import patience
 from airflow_provider_scnet.api.credentials import TokenCache
 from airflow_provider_scnet.connection.region import Region
 from airflow_provider_scnet.hooks.scnet import ScnetHook
-from airflow_provider_scnet.jobs import poller, submission
-from airflow_provider_scnet.operators import submitters
+from airflow_provider_scnet.jobs import namespace, poller, submission
+from airflow_provider_scnet.jobs.namespace import Namespace
+from airflow_provider_scnet.operators import instance, submitters
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
 from airflow_provider_scnet.testing import Clock, RecordedRequest, ScnetEmulator, gateway
 from tests.simulation.oddities import USED_BY_OTHERS, USED_TWICE, OddHistory
+from tests.simulation.processes import HERE, SharedTime, WireOfWorkers
+from tests.simulation.rules import SHOWN_WITHIN, Rules
 from tests.simulation.services import ANOTHER_REGION
-from tests.simulation.tasks import WireOfWorker, Worker, no_threads
-from tests.simulation.wire import VirtualTime
+from tests.simulation.triggerers import no_threads
 from tests.simulation.world import EPOCH, GATEWAYS, REGION, TOKEN_KEY
 
 SCHEDULER = "1638523853"
 NOWHERE = "http://127.0.0.1:9"
 LONGEST_LIFE = 1e6
-SHOWN_WITHIN = 58.0
-"""Seconds from a request to a list that shows what came of it, at most: a little less than is waited for."""
 OPEN_CODES = ("10001", "10012", "10013", "815005")
 SBATCH = "sbatch: error: Batch job submission failed: "
 OPEN_TEXTS = (
     f"{SBATCH}Socket timed out on send/recv operation",
     f"{SBATCH}Unable to contact slurm controller (connect failure)",
     f"{SBATCH}Resource temporarily unavailable",
+    f"{SBATCH}Zero Bytes were transmitted or received",
+    f"{SBATCH}Transport endpoint is not connected",
+    f"{SBATCH}Unexpected message received",
+    "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying.",
 )
 POLICY = f"{SBATCH}Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
 FAULTS: dict[str, Any] = {
@@ -57,31 +61,31 @@ FAULTS: dict[str, Any] = {
 
 class MoodyRegion:
     """
-    An emulator in virtual time, as a seed draws it.
-
-    :param story: where to tell how.
+    An emulator in virtual time, as a seed draws it, for one Airflow or several. ``story`` tells how, and all that
+    happens.
     """
 
-    def __init__(self, rng: random.Random, story: list[str]) -> None:
+    def __init__(self, rng: random.Random) -> None:
         self._rng = rng
+        self.story: list[str] = []
         clock = Clock(start=EPOCH)
         used = self._rng.choice((set(), set(), {USED_TWICE}, {USED_BY_OTHERS}))
         with patch.object(gateway, "History", partial(OddHistory, oddities=used)):
             self.scnet = ScnetEmulator(
                 clock=clock, region_id=REGION, schedulers={SCHEDULER: "Cluster"}, token_lifetime=1e9
             )
-        story.append(f"oddities {used}")
+        self.story.append(f"oddities {used}")
         self.scnet._tokens._key = TOKEN_KEY  # all lives share one token, see `tests.simulation.world`
         self.scnet._tokens._clock = Clock(start=EPOCH)
         self.scnet._front._port = 9  # so that the platform can name it
         self.scnet.clock_skew = LONGEST_LIFE * 1e3  # who signs has bound the real clock
-        self.time = VirtualTime(clock, EPOCH, longest=LONGEST_LIFE)
-        self.worker = Worker(self.time)
-        self.wire = WireOfWorker(self.scnet, self.time, REGION, self.worker)
-        self._draw(story)
+        self.time = SharedTime(clock, EPOCH, longest=LONGEST_LIFE)
+        self.rules = Rules(self.scnet, self.story)
+        self.wire = WireOfWorkers(self.scnet, self.time, REGION, self.rules)
+        self._draw()
         self.heal()
 
-    def _draw(self, story: list[str]) -> None:
+    def _draw(self) -> None:
         rng = self._rng
         knobs = {
             "submit_lag": rng.choice((0, 0, 5, 20, 45)),
@@ -103,7 +107,7 @@ class MoodyRegion:
         """Whether nobody can miss that a job ended well."""
         gateways = rng.choice((["seeing"], ["seeing"], ["seeing", "blind"], ["blind", "seeing"]))
         self.scnet.regions[0].gateways = [f"http://{GATEWAYS[name]}/hpc" for name in gateways]
-        story.append(f"region {knobs}, gateways {gateways}")
+        self.story.append(f"region {knobs}, gateways {gateways}")
 
     def fall_ill(self) -> str:
         """Plan a fault, and return what it is called."""
@@ -148,6 +152,9 @@ class MoodyRegion:
                 stack.enter_context(patch.object(module, "log", mute))
             for kind in (ScnetHook, ScnetSubmitJobOperator, ScnetDeleteJobsOperator, BaseTrigger):
                 stack.enter_context(patch.object(kind, "log", mute))
+            stack.enter_context(patch.object(namespace, "namespace", lambda: Namespace(HERE.airflow.namespace)))
+            stack.enter_context(patch.object(submitters, "shared_map_index", lambda *_: HERE.airflow.sought))
+            stack.enter_context(patch.object(instance, "_last_success", lambda ti: ti.last_success))
             for world in (self.wire.plugged_in(), self.time.passing(), no_threads()):
                 stack.enter_context(world)
             yield

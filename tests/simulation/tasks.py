@@ -1,107 +1,31 @@
-"""Task instances as Airflow runs them, in virtual time: tries, deferrals, kills, and workers that die."""
+"""Airflows in virtual time: a DAG that is edited, and the instances of its task that are tried, retried and cleared."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
-import selectors
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
-import requests
+import airflow
 
-from airflow_provider_scnet.jobs import poller
-from airflow_provider_scnet.jobs.naming import JobTag
-from airflow_provider_scnet.testing import ScnetEmulator
-from airflow_provider_scnet.triggers import scnet as triggers
-from tests.simulation.wire import Endless, VirtualTime, Wire
+from airflow_provider_scnet.operators.scnet import ScnetSubmitJobOperator
+from tests.simulation.processes import Worker
 from tests.tags import tag_of
 
 RUN = {"dag_id": "d", "run_id": "r"}
 TASK_ID = "t"
-TO_DIE = 5.0
-"""Seconds that Airflow leaves a process which it kills."""
+NOTES = "scnet_submission"
+"""Under which the state store holds what a task notes."""
 
 
-class DiedError(BaseException):
-    """The worker's process is no more; nothing that comes after runs."""
-
-
-class TimedOutError(BaseException):
-    """As Airflow's ``execution_timeout`` strikes."""
+IS_AIRFLOW_2 = airflow.__version__.startswith("2.")
 
 
 class AirflowIsAwayError(Exception):
     """Airflow's state store cannot be written."""
-
-
-class Worker:
-    """
-    The process of a try, which may be struck before or after any of its requests and writes.
-
-    :param virtual: the time it lives in.
-    """
-
-    def __init__(self, virtual: VirtualTime) -> None:
-        self._virtual = virtual
-        self._steps = 0
-        self._strike: Callable[[], None] | None = None
-        self._dies_at = float("inf")
-
-    def begin(self, strike: Callable[[], None] | None = None, after: int = 0) -> None:
-        """
-        Begin a new process.
-
-        :param strike: what strikes it.
-        :param after: how many steps.
-        """
-        self._strike, self._steps, self._dies_at = strike, after, float("inf")
-
-    def die(self, within: float = 0.0) -> None:
-        """End the process, at once or a little later."""
-        self._dies_at = min(self._dies_at, self._virtual.elapsed() + within)
-        self._live()
-
-    def step(self) -> None:
-        """Go on, unless something strikes."""
-        self._live()
-        self._steps -= 1
-        if self._steps == 0 and self._strike:
-            self._strike()
-            self._live()
-
-    def _live(self) -> None:
-        if self._virtual.elapsed() >= self._dies_at:
-            raise DiedError
-
-
-class WireOfWorker(Wire):
-    """The wire of a process that may be struck; a submission may have its effect after the connection broke."""
-
-    def __init__(self, scnet: ScnetEmulator, virtual: VirtualTime, door: str, worker: Worker) -> None:
-        super().__init__(scnet, virtual, door)
-        self._worker = worker
-        self.submission_lasts: float | None = None
-        """Seconds from the loss of the next submission's answer to its effect."""
-
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
-        """As the wire does, in steps."""
-        self._worker.step()
-        lasts = self.submission_lasts
-        if lasts is not None and request.method == "POST" and (request.path_url or "").endswith("/job"):
-            self.submission_lasts = None
-            again = lambda: super(WireOfWorker, self).send(request, timeout=None)  # noqa: E731
-            self._virtual.plan(self._virtual.elapsed() + lasts, again)
-            raise requests.ConnectionError("broken", request=request)
-        answer = super().send(request, *args, **kwargs)
-        self._worker.step()
-        return answer
 
 
 @dataclass
@@ -127,83 +51,267 @@ class Store:
         self.worker.step()
 
 
+@dataclass(frozen=True)
+class Dag:
+    """What the DAG file says of the task at present."""
+
+    command: str
+    retries: int = 3
+    on_clear: str = "new"
+
+
+@dataclass(frozen=True)
+class Clear:
+    """
+    The last clear that has found the task in its DAG, or the beginning.
+
+    :param life: that it has begun.
+    :param generation: that it has made.
+    """
+
+    life: int
+    retries: int
+    generation: int
+
+
+@dataclass(frozen=True)
+class Asked:
+    """
+    What a try asks for, and who it is; this is how jobs are told apart, whatever their names say.
+
+    :param instance: Airflow, map index and pass of a loop.
+    :param life: number of clears before it.
+    :param known_since: the try that Airflow shows to have begun this life: the one before it had succeeded; 0 if none.
+    :param running: numbers of its jobs that went on when it was cleared last.
+    """
+
+    airflow: str
+    instance: tuple[str, int, tuple[str, int] | None]
+    life: int
+    generation: int
+    try_number: int
+    clear_number: int
+    cleared: Clear
+    known_since: int
+    running: frozenset[str]
+    dag: Dag
+
+    def is_told_from(self, before: Asked) -> bool:
+        """
+        Tell whether it can be known that a try before was before a clear, as "Clearing" in the guide says.
+
+        :param before: of an earlier life.
+        """
+        if before.generation != self.generation or before.try_number < self.known_since:
+            return True
+        has_clear_between = before.life < self.cleared.life and before.clear_number != self.clear_number
+        return has_clear_between and self.cleared.generation == self.generation and not self.is_doubtful
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether ``retries`` are not what the generation was made of: a retry may look like a clear."""
+        return self.cleared.retries != self.dag.retries
+
+    @property
+    def wanted(self) -> tuple[Any, ...]:
+        """What a job has to be of, for a retry to go on with it."""
+        return self.instance, self.life, self.dag.command
+
+
 @dataclass
 class Task:
     """
     One instance of a task, as the database has it.
 
-    :param generation: ``max_tries``.
     :param store: ``None`` on Airflow before 3.3.
+    :param generation: ``max_tries``.
     :param reschedules: of this try.
     :param loop: the pass of a loop, and what it is of; ``None`` outside of loops.
+    :param keys: what earlier tries have left in XCom, as the server tells a try that begins.
+    :param running: numbers of the jobs that went on when it was cleared last.
+    :param asked: what the present try asks for.
     """
 
     map_index: int
-    worker: Worker
     store: Store | None
-    retries: int = 3
-    tries: int = 0
-    generation: int = 3
-    reschedules: int = 0
-    clears: int = 0
-    state: str = "none"
+    cleared: Clear
     loop: tuple[str, int] | None = None
+    generation: int = 0
+    tries: int = 0
+    life: int = 0
+    reschedules: int = 0
+    last_success: int = 0
+    state: str = "none"
+    keys: tuple[str, ...] = ()
+    running: frozenset[str] = frozenset()
     xcom: dict[str, Any] = field(default_factory=dict)
+    asked: Asked | None = None
     operator: Any = None
     trigger: Any = None
 
-    @property
-    def tag(self) -> JobTag:
-        """What the names of its jobs carry."""
-        iteration = f"{self.loop[0]} {self.loop[1]}" if self.loop else None
-        key = {**RUN, "task_id": TASK_ID, "map_index": self.map_index, "generation": self.generation}
-        return tag_of(**key, iteration=iteration)
+    def __post_init__(self) -> None:
+        self.generation = self.cleared.generation
 
-    def context(self, tasks: list[Task], began: datetime) -> dict[str, Any]:
-        """Return what the operator is told."""
-        run = SimpleNamespace(start_date=began, clear_number=sum(task.clears for task in tasks))
-        context: dict[str, Any] = {"ti": TaskInstance(self, tasks), "dag_run": run}
-        if self.store:
-            context |= {"task_state_store": self.store, "task_reschedule_count": self.reschedules}
-        return context | ({"loop": SimpleNamespace(index=self.loop[1])} if self.loop else {})
+    def clear(self, *, retries: int | None, keeps_store: bool) -> None:
+        """
+        Let it run anew; what it has told stays until it does.
 
-    def clear(self, *, keeps_store: bool) -> None:
-        """Let it run anew; what it has told stays until it does."""
-        self.generation, self.state = self.tries + self.retries, "none"
-        self.clears += 1
+        :param retries: in the DAG; ``None`` if that is without the task at this moment.
+        """
+        self.life += 1
+        self.state = "none"
+        if retries is None:
+            self.generation = max(self.generation, self.tries)
+        else:
+            self.generation = self.tries + retries
+            self.cleared = Clear(self.life, retries, self.generation)
         if self.loop:  # its passes begin anew
             self.loop = (f"{self.loop[0]}'", 0)
         if self.store and not keeps_store:
             self.store.noted.clear()
 
-    def begin_pass(self) -> None:
+    def begin_pass(self, retries: int) -> None:
         """Go on with the next pass of the loop."""
         region, number = self.loop or ("", 0)
         self.loop = (region, number + 1)
-        self.tries, self.generation, self.state = 0, self.retries, "none"
+        self.life += 1
+        self.running = frozenset()
+        self.cleared = Clear(self.life, retries, retries)
+        self.tries, self.last_success, self.generation, self.state = 0, 0, retries, "none"
 
-    def begin_try(self) -> None:
-        """Count a try, unless it is a reschedule; what the last one has told is forgotten."""
+    def begin_try(self, *, is_resumed: bool = False) -> None:
+        """
+        Count a try, unless it is a reschedule; what the last one has told is forgotten.
+
+        :param is_resumed: whether it is handed the event that the last one has waited for.
+        """
         self.tries += self.state != "up_for_reschedule"
         self.reschedules = self.reschedules + 1 if self.state == "up_for_reschedule" else 0
-        self.xcom.clear()
+        self.keys = () if is_resumed else tuple(self.xcom)
+        if not is_resumed:
+            self.xcom.clear()
         self.state = "running"
+
+    @property
+    def known_since(self) -> int:
+        """See :class:`Asked`."""
+        if self.tries == 1:
+            return 0
+        if IS_AIRFLOW_2:  # which keeps every try
+            return self.last_success + 1 if self.last_success else 0
+        noted = self.store.noted.get(NOTES, {}) if self.store else {}
+        is_noted = f"_g{self.generation}_" in noted.get("name", "")
+        return self.tries if "return_value" in self.keys else noted["since"] if is_noted else 0
+
+    def succeed(self, ref: str) -> None:
+        """End well."""
+        self.state, self.last_success = "success", self.tries
+        self.xcom["return_value"] = ref
+
+
+@dataclass
+class Airflow:
+    """
+    One Airflow, and a run of its DAG.
+
+    :param name: of the database; a copy has the same.
+    :param counts_every_clear: whether ``clear_number`` grows with clears in a run that has not ended (3.2 and later).
+    :param keeps_store: whether a clear keeps the state store.
+    :param sought: map index of the task that tears down, if it is in a mapped group with those that submit.
+    :param items: of that group, after the last clear.
+    :param asked: what the process that runs asks for.
+    """
+
+    name: str
+    worker: Worker
+    dag: Dag
+    tasks: list[Task]
+    began: datetime
+    counts_every_clear: bool = True
+    keeps_store: bool = True
+    clear_number: int = 0
+    sought: int | None = None
+    items: int = 0
+    asked: Asked | None = None
+
+    def __post_init__(self) -> None:
+        self.items = len(self.tasks)
+
+    @property
+    def namespace(self) -> str:
+        """What the Variable holds."""
+        return f"namespace {self.name}"
+
+    @property
+    def task_tag(self) -> str:
+        """What stands for the task in the names of its jobs."""
+        return tag_of(**RUN, task_id=TASK_ID, namespace=self.namespace).task
+
+    def context(self, task: Task) -> dict[str, Any]:
+        """Return what the operator is told."""
+        run = SimpleNamespace(start_date=self.began, clear_number=self.clear_number)
+        context: dict[str, Any] = {"ti": TaskInstance(task, self), "dag_run": run}
+        if task.store:
+            context |= {"task_state_store": task.store, "task_reschedule_count": task.reschedules}
+        return context | ({"loop": SimpleNamespace(index=task.loop[1])} if task.loop else {})
+
+    def operator(self, **arguments: Any) -> ScnetSubmitJobOperator:
+        """Return the task as the DAG has it now."""
+        dag: Any = self.dag
+        return ScnetSubmitJobOperator(
+            task_id=TASK_ID,
+            command=dag.command,
+            retries=dag.retries,
+            on_clear=dag.on_clear,
+            job_queue="debug",
+            work_dir="/public/home/me",
+            walltime="10:00:00",
+            log_lines=0,
+            **arguments,
+        )
+
+    def clear(self, *tasks: Task, is_in_dag: bool, ended_at: datetime | None) -> None:
+        """
+        Clear tasks; none of ours is another task of the run.
+
+        :param is_in_dag: whether the DAG is with the task at this moment.
+        :param ended_at: the present if the run has ended and begins anew, ``None`` if it has not.
+        """
+        self.clear_number += self.counts_every_clear or ended_at is not None
+        self.began = ended_at or self.began
+        for task in tasks:
+            task.clear(retries=self.dag.retries if is_in_dag else None, keeps_store=self.keeps_store)
+
+    def ask(self, task: Task) -> None:
+        """Let the process that runs be this task's, and ask for what the DAG says now."""
+        self.asked = task.asked = Asked(
+            airflow=self.name,
+            instance=(self.name, task.map_index, task.loop),
+            life=task.life,
+            generation=task.generation,
+            try_number=task.tries,
+            clear_number=self.clear_number,
+            cleared=task.cleared,
+            known_since=task.known_since,
+            running=task.running,
+            dag=self.dag,
+        )
 
 
 class TaskInstance(SimpleNamespace):
     """What operators ask of Airflow's task instance."""
 
-    def __init__(self, task: Task, tasks: list[Task]) -> None:
+    def __init__(self, task: Task, airflow: Airflow) -> None:
         loop = task.loop or ("", 0)
         super().__init__(**RUN, task_id=TASK_ID, map_index=task.map_index, start_date=None, region_id=loop[0])
-        self.try_number, self.max_tries = task.tries, task.generation
-        self._task, self._tasks = task, tasks
-        self.items = len(tasks)  # of the task group that they are in, if they are
+        self.try_number, self.max_tries, self.last_success = task.tries, task.generation, task.last_success
+        self._ti_context_from_server = SimpleNamespace(xcom_keys_to_clear=list(task.keys))
+        self._task, self._airflow = task, airflow
 
     def xcom_push(self, key: str, value: Any) -> None:
-        self._task.worker.step()
+        self._airflow.worker.step()
         self._task.xcom[key] = value
-        self._task.worker.step()
+        self._airflow.worker.step()
 
     def xcom_pull(self, task_ids: Any, key: str, map_indexes: Any = None) -> Any:
         wanted = [map_indexes] if isinstance(map_indexes, int) else map_indexes
@@ -212,77 +320,9 @@ class TaskInstance(SimpleNamespace):
 
     def get_ti_count(self, task_ids: Any, map_index: int | None = None, states: Any = None, **where: Any) -> int:
         if TASK_ID not in task_ids:  # of the task that deletes, which has no other instances
-            return 0 if states else self.items
+            return 0 if states else self._airflow.items
         tasks = self._select(None if map_index is None else [map_index])
         return sum(states is None or task.state in states for task in tasks)
 
     def _select(self, map_indexes: list[int] | None) -> list[Task]:
-        return [task for task in self._tasks if map_indexes is None or task.map_index in map_indexes]
-
-
-class _Selector(selectors.SelectSelector):
-    """Nothing comes from outside, so that whoever waits lets time pass."""
-
-    def __init__(self, virtual: VirtualTime) -> None:
-        super().__init__()
-        self._virtual = virtual
-
-    def select(self, timeout: float | None = None) -> Any:
-        events = super().select(0)
-        if not events and timeout is None:
-            raise Endless("an event loop in which nothing will happen any more")
-        if not events and timeout:
-            self._virtual.sleep(timeout)
-        return events
-
-
-def fire(virtual: VirtualTime, *triggers: tuple[Any, float | None, bool]) -> list[dict[str, Any] | None]:
-    """
-    Run triggers in one triggerer, as they come out of the database, and return the event of each.
-
-    :param triggers: each with the seconds after which it is cancelled, if at all: to begin anew elsewhere, or because
-        its task is ended; whether it is that. Then there is no event.
-    """
-
-    async def main() -> list[dict[str, Any] | None]:
-        return await asyncio.gather(*(_fire(*one) for one in triggers))
-
-    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(_Selector(virtual))) as runner:
-        return runner.run(main())
-
-
-async def _fire(trigger: Any, struck_after: float | None, is_kill: bool) -> dict[str, Any] | None:
-    trigger = _stored(trigger)
-    running = asyncio.ensure_future(_event_of(trigger))
-    done, _ = await asyncio.wait([running], timeout=struck_after)
-    if done:
-        return await running
-    running.cancel()
-    await asyncio.wait([running])
-    if not is_kill:
-        return await _event_of(_stored(trigger))
-    await trigger.on_kill()
-    return None
-
-
-async def _event_of(trigger: Any) -> Any:
-    async for event in trigger.run():
-        return json.loads(json.dumps(event.payload))
-
-
-def _stored(trigger: Any) -> Any:
-    arguments = json.loads(json.dumps(trigger.serialize()[1]))
-    return type(trigger)(**arguments)
-
-
-@contextmanager
-def no_threads() -> Iterator[None]:
-    """Let triggers do at once what they do in threads."""
-
-    async def at_once(connection: str, work: Callable[[], Any]) -> Any:
-        return work()
-
-    with ExitStack() as stack:
-        for module in (triggers, poller):
-            stack.enter_context(patch.object(module, "in_thread", at_once))
-        yield
+        return [task for task in self._airflow.tasks if map_indexes is None or task.map_index in map_indexes]

@@ -160,7 +160,8 @@ def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[:length]}…"
 
 
-def _text(body: str | bytes | None) -> str:
+def text_of(body: str | bytes | None) -> str:
+    """Return the body of a request."""
     return body.decode() if isinstance(body, bytes) else body or ""
 
 
@@ -189,7 +190,7 @@ class Wire(HTTPAdapter):
             raise Endless(f"{MOST_REQUESTS} requests and no end")
         asked_at = self._virtual.elapsed()
         patience = timeout[1] if isinstance(timeout, tuple) else timeout
-        body = _text(request.body).encode()
+        body = text_of(request.body).encode()
         reply = self._scnet._dispatcher.reply(
             self._door, request.method or "", request.path_url, _fields(request), body
         )
