@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from airflow.providers.common.compat.sdk import AirflowException
+
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.testing.arrays import array_of
 from airflow_provider_scnet.testing.job import Job
-from tests.simulation.tasks import NOTES, Airflow, Asked, Task
+from tests.simulation.tasks import NOTES, Airflow, AirflowIsAwayError, Asked, Task
 
 SHOWN_WITHIN = 58.0
 """Seconds from a request to a list that shows what came of it, at most: a little less than is waited for."""
@@ -119,6 +121,11 @@ class Rules:
         if asked.life < now.life:
             is_kept = now.dag.on_clear == "keep" and number in now.running
             self.check(is_kept or not now.is_told_from(asked), f"goes on with {ref}, submitted before a clear")
+
+    def check_error(self, error: Exception) -> None:
+        """Check that an error is one that is meant for the reader of a log."""
+        is_meant = isinstance(error, AirflowException | AirflowIsAwayError)
+        self.check(is_meant, f"fails with {type(error).__name__} {error}")
 
     def is_good(self, job: Job, task: Task) -> bool:
         """Tell whether a job that has ended well is one that nobody has ended, or wanted to."""

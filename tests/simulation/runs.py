@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow_provider_scnet.exceptions import ScnetPermanentError, ScnetQueueFullError, ScnetWaitTimeoutError
 from airflow_provider_scnet.operators.scnet import ScnetSubmitJobOperator
 from tests.simulation.judging import Judge
-from tests.simulation.processes import HERE, DiedError, TimedOutError, Worker
+from tests.simulation.processes import DiedError, TimedOutError, Worker, live_in
 from tests.simulation.region import SCHEDULER, MoodyRegion
 from tests.simulation.tasks import Airflow, Clear, Dag, Store, Task
 from tests.simulation.teardowns import Teardown
@@ -22,7 +22,7 @@ from tests.simulation.triggerers import fire
 from tests.simulation.world import EPOCH
 
 ENDS = ("COMPLETED", "FAILED", "NODE_FAIL", "PREEMPTED", "TIMEOUT", "CANCELLED")
-STRIKES = ("nothing", "nothing", "dies", "is killed", "times out")
+STRIKES = ("nothing", "nothing", "dies", "dies", "is killed", "times out")
 COMMANDS = ("sleep 40", "sleep 300", "sleep 3000")
 RETRIES = (0, 1, 2, 3, 3, 3, 5)
 ENDED = ("success", "failed")
@@ -81,7 +81,7 @@ class Run:
 
     def live(self) -> None:
         """Submit, again and again, then tear down."""
-        HERE.airflow = self.airflow
+        live_in(self.airflow)
         for _ in range(self.rng.randint(1, self._most) + len(self._tasks) - 1):
             are_together = self.rng.random() < 0.3
             self._try(*(self._tasks if are_together else [self.rng.choice(self._tasks)]))
@@ -107,7 +107,7 @@ class Run:
                 self.airflow.dag = replace(self.airflow.dag, **{k: self.rng.choice(v) for k, v in change.items()})
         if self.airflow.dag != before:
             self._tell(f"{self.airflow.dag}")
-        if self.rng.random() < 0.15:
+        if self.rng.random() < 0.35:
             self._clear()
 
     def _begin_anew(self, task: Task) -> None:
@@ -131,7 +131,7 @@ class Run:
 
     def _let_time_pass(self) -> None:
         active = [job for job in self._rules.jobs_of(self.airflow) if job.active]
-        if active and self.rng.random() < 0.35:
+        if active and self.rng.random() < 0.25:
             self._rules.spoil(active[0])
             if self.rng.random() < 0.7:
                 active[0].become(self.rng.choice(ENDS))
@@ -176,6 +176,7 @@ class Run:
             task.operator.on_kill()
             task.state, said = "up_for_retry", "timed out"
         except Exception as error:
+            self._rules.check_error(error)
             task.state, said = self._state_after(error, task), f"{type(error).__name__} {str(error)[:120]}"
         if "job" in task.xcom:
             self._rules.check_chosen(self.airflow, task, task.xcom["job"])

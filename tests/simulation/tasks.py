@@ -9,19 +9,14 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
-import airflow
-
 from airflow_provider_scnet.operators.scnet import ScnetSubmitJobOperator
-from tests.simulation.processes import Worker
+from tests.simulation.processes import IS_AIRFLOW_2, Worker
 from tests.tags import tag_of
 
 RUN = {"dag_id": "d", "run_id": "r"}
 TASK_ID = "t"
 NOTES = "scnet_submission"
 """Under which the state store holds what a task notes."""
-
-
-IS_AIRFLOW_2 = airflow.__version__.startswith("2.")
 
 
 class AirflowIsAwayError(Exception):
