@@ -117,7 +117,7 @@ class Doubles:
             second.dag = replace(second.dag, command=COMMANDS[1])
         if self._kind == "a cleared task":
             second.dag = replace(second.dag, retries=self.rng.choice((0, 1)))
-            task.running = frozenset({"101"})
+            task.cleared_at = EPOCH
             second.clear(task, is_in_dag=self.rng.random() < 0.8, ended_at=None)
         return second
 

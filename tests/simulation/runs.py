@@ -23,7 +23,7 @@ from tests.simulation.world import EPOCH
 
 ENDS = ("COMPLETED", "FAILED", "NODE_FAIL", "PREEMPTED", "TIMEOUT", "CANCELLED")
 STRIKES = ("nothing", "nothing", "dies", "dies", "is killed", "times out")
-COMMANDS = ("sleep 40", "sleep 300", "sleep 3000")
+COMMANDS = ("sleep 40", "sleep 400", "sleep 3000")
 RETRIES = (0, 1, 2, 3, 3, 3, 5)
 ENDED = ("success", "failed")
 
@@ -82,9 +82,15 @@ class Run:
     def live(self) -> None:
         """Submit, again and again, then tear down."""
         live_in(self.airflow)
+        lost: list[Task] = []
         for _ in range(self.rng.randint(1, self._most) + len(self._tasks) - 1):
             are_together = self.rng.random() < 0.3
-            self._try(*(self._tasks if are_together else [self.rng.choice(self._tasks)]))
+            tasks = lost or (self._tasks if are_together else [self.rng.choice(self._tasks)])
+            self._try(*tasks)
+            lost = [task for task in tasks if task.state == "up_for_retry" and self.rng.random() < 0.5]
+            if lost:  # while they wait for their retry, others are cleared
+                self._clear()
+                continue
             self._let_time_pass()
             self._edit()
         for task in self._tasks:
@@ -107,7 +113,7 @@ class Run:
                 self.airflow.dag = replace(self.airflow.dag, **{k: self.rng.choice(v) for k, v in change.items()})
         if self.airflow.dag != before:
             self._tell(f"{self.airflow.dag}")
-        if self.rng.random() < 0.35:
+        if self.rng.random() < 0.2:
             self._clear()
 
     def _begin_anew(self, task: Task) -> None:
@@ -124,7 +130,7 @@ class Run:
             left = task.generation - task.tries
             if left >= 0 and self.rng.random() < 0.3:  # an edit after which the clear makes the generation that was
                 self.airflow.dag = replace(self.airflow.dag, retries=left)
-            task.running = self._rules.running(task, self.airflow)
+            task.cleared_at = self.scnet.clock.now()
         self.airflow.clear(*tasks, is_in_dag=self.rng.random() < 0.8, ended_at=ended_at)
         indexes = [f"{task.map_index} (max_tries {task.generation})" for task in tasks]
         self._tell(f"cleared {', '.join(indexes) or 'another task'}, clear_number {self.airflow.clear_number}")
@@ -194,7 +200,7 @@ class Run:
 
     def _begin(self, task: Task, *, waits: bool) -> str:
         task.operator = operator = self._operator(waits=waits)
-        strike, after = self.rng.choice(STRIKES), self.rng.choice((1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 40, 80))
+        strike, after = self.rng.choice(STRIKES), self.rng.choice((1, 2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 40, 80))
         fate = self._worker.plan_strike(strike, after, operator.on_kill)
         self._tell(f"{self._region.fall_ill()}, {fate}, waits: {waits}")
         self.airflow.ask(task)
