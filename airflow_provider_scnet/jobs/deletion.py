@@ -28,6 +28,8 @@ from airflow_provider_scnet.jobs.sending import Sender
 from airflow_provider_scnet.jobs.stages import Stage
 from airflow_provider_scnet.wording import counted
 
+LONGEST_DELETE = 20.0
+"""Seconds for deletes that nobody waits for."""
 RESEND_EVERY = 3
 LOOKS_IN_A_PROOF = 4
 """What has to be seen for ``absent_for`` is looked at so often meanwhile, whatever ``poll_interval`` says."""
@@ -253,6 +255,21 @@ class Deletion:
                 f"know, or whose end nothing but a code tells, needs that long."
             )
         return ScnetJobsNotDeletedError, advice
+
+
+def delete_at_once(client: ScnetClient, refs: Iterable[JobRef], *, logger: Any) -> None:
+    """
+    Send deletes, in few requests, without a look whether the jobs end. What fails is told, and is no error.
+
+    :param client: how to talk to the region's gateways.
+    :param refs: the jobs.
+    :param logger: where to tell what happens.
+    """
+    options = DeleteOptions(verify=False, timeout=LONGEST_DELETE)
+    try:
+        Deletion(client, refs, options, logger=logger).run()
+    except ScnetError as error:
+        logger.error("These jobs may go on, for they could not be deleted: %s", error)
 
 
 def drive(rounds: Generator[float], patience: Patience) -> None:

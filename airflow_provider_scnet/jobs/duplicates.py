@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from airflow_provider_scnet.api.gateway import ScnetClient
+from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
+from airflow_provider_scnet.jobs.deletion import delete_at_once
 from airflow_provider_scnet.jobs.naming import JobTag
-from airflow_provider_scnet.jobs.search import TaggedJob
+from airflow_provider_scnet.jobs.search import GOES_ON, TaggedJob, jobs_of
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,76 @@ class Origin:
 
 Followed = Mapping[JobRef, Origin | None]
 """Jobs that are waited for, and where each comes from, if its duplicates are to be found."""
+
+
+class Duplicates:
+    """
+    What a wait knows of the duplicates of its jobs, from look to look.
+
+    :param logger: where to tell what happens.
+    """
+
+    def __init__(self, *, logger: Any) -> None:
+        self.followed: Followed = {}
+        """The jobs that are asked for."""
+        self._chosen: dict[JobRef, JobRef] = {}
+        self._doomed: set[JobRef] = set()
+        self._log = logger
+
+    def follow(self, jobs: Followed) -> None:
+        """
+        Wait for these from now on.
+
+        :param jobs: what is known of their duplicates stays known.
+        """
+        self.followed = dict(jobs)
+
+    def current(self, ref: JobRef) -> JobRef:
+        """Return the job that counts instead of one that is asked for: most often that one."""
+        return self._chosen.get(ref, ref)
+
+    def end(
+        self, client: ScnetClient, refs: Sequence[JobRef], listed: Sequence[JobRecord]
+    ) -> tuple[Sequence[JobRef], set[JobRef]]:
+        """
+        Choose among jobs that were submitted more than once, and send a delete of the others, with each look until they
+        have ended. Return the jobs to watch, and those of them whose wait is not over before that.
+
+        :param refs: the jobs that are watched, of one user in one scheduler.
+        :param listed: that user's jobs.
+        """
+        waits = [ref for ref in self.followed if self.current(ref) in refs]
+        origins = {ref: origin for ref in waits if (origin := self.followed[ref])}
+        if not origins:
+            return refs, set()
+        tasks = {origin.tag.task for origin in origins.values()}
+        tagged = jobs_of(tasks, listed, refs[0].scheduler_id, refs[0].user)
+        others: dict[JobRef, list[TaggedJob]] = {}
+        for ref, origin in origins.items():
+            jobs = [job for job in tagged if job.tag.instance == origin.tag.instance and job.phase in GOES_ON]
+            self._choose(ref, origin, jobs)
+            others[self.current(ref)] = self._others(origin, self.current(ref), jobs)
+        self._delete(client, [job for jobs in others.values() for job in jobs])
+        return list(dict.fromkeys(map(self.current, waits))), {ref for ref, jobs in others.items() if jobs}
+
+    def _choose(self, asked: JobRef, origin: Origin, jobs: Sequence[TaggedJob]) -> None:
+        before = self.current(asked)
+        chosen = choose(origin, before, [job for job in jobs if job.ref not in self._doomed])
+        if chosen != before:
+            self._log.warning("Job %s is a duplicate of job %s, which is older: waiting for that one.", before, chosen)
+            self._chosen[asked] = chosen
+
+    def _others(self, origin: Origin, chosen: JobRef, jobs: Sequence[TaggedJob]) -> list[TaggedJob]:
+        """What was to be deleted once is waited for until it has ended."""
+        known = {job.ref for job in surplus(origin, chosen, jobs)} | self._doomed
+        return [job for job in jobs if job.ref in known and job.ref != chosen]
+
+    def _delete(self, client: ScnetClient, jobs: Sequence[TaggedJob]) -> None:
+        # What just ends by itself needs none.
+        self._doomed |= {job.ref for job in jobs if not job.is_on_its_way_out}
+        if doomed := sorted({job.ref for job in jobs if job.ref in self._doomed}):
+            self._log.warning("Deleting duplicate submission(s): %s.", ", ".join(doomed))
+            delete_at_once(client, doomed, logger=self._log)
 
 
 def choose(origin: Origin, ours: JobRef, jobs: Iterable[TaggedJob]) -> JobRef:

@@ -16,12 +16,14 @@ class Life:
     :param earlier_task: stands for the same task in names made by 0.2.0; empty if there can be none.
     :param retries: of the task, as the DAG has them now.
     :param since: the try that is known to have begun this life; 0 if that is not known.
+    :param counts_clears: whether Airflow counts every clear of the run: there was none while the count stayed the same.
     """
 
     tag: JobTag
     earlier_task: str = ""
     retries: int = 0
     since: int = 0
+    counts_clears: bool = False
 
     @property
     def tasks(self) -> TaskTags:
@@ -47,8 +49,8 @@ class Life:
         return self.translated(tag) == self.tag and not self.is_later_than(tag)
 
     def may_keep(self, tag: JobTag) -> bool:
-        """Tell whether a job of an earlier life is of the same command and resources."""
-        return self.is_of_same_instance(tag) and self.translated(tag).specification == self.tag.specification
+        """Tell whether a job of an earlier life is of the same command and resources, which 0.2.0 did not tell."""
+        return self.is_of_same_instance(tag) and tag.specification == self.tag.specification
 
     def is_later_than(self, tag: JobTag) -> bool:
         """
@@ -58,7 +60,7 @@ class Life:
         :param tag: of a job of this task instance.
         """
         submitted_in = tag.try_number
-        if not submitted_in:
+        if not submitted_in or (self.counts_clears and tag.clears == self.tag.clears):
             return False
         if submitted_in < self.since:
             return True

@@ -155,9 +155,22 @@ def _random() -> str:
 
 
 def _variable() -> Any:
-    from airflow.providers.common.compat.sdk import Variable  # with much else, on Airflow 2
+    if _channel() is None:  # an API server, on which the class for tasks fails with Airflow 3.0; or Airflow 2
+        from airflow.models.variable import Variable as OfDatabase
+
+        return OfDatabase
+    from airflow.providers.common.compat.sdk import Variable
 
     return Variable
+
+
+def _channel() -> Any:
+    """By which a task of Airflow 3 asks its API server; ``None`` for anything else."""
+    try:
+        from airflow.sdk.execution_time import task_runner
+    except ImportError:  # Airflow 2
+        return None
+    return getattr(task_runner, "SUPERVISOR_COMMS", None)
 
 
 def _read(key: str) -> str | None:
@@ -170,9 +183,51 @@ def _read(key: str) -> str | None:
             if (held := backend.get_variable(key=key)) is not None:
                 return str(held)
         value = _variable().get(key, None)
+        if value is None:
+            value = _asked_again(key)
     except Exception as error:
         raise _unreadable(f"Airflow Variable {key} cannot be read ({type(error).__name__}).") from error
     return None if value is None else str(value)
+
+
+def _asked_again(key: str) -> str | None:
+    """
+    Ask for a Variable that Airflow says is not there: it says so, too, where its database or API server has failed, or
+    where the value cannot be decrypted.
+
+    :raises Exception: if nobody knows whether it is there.
+    """
+    channel = _channel()
+    return _in_database(key) if channel is None else _from_api_server(channel, key)
+
+
+def _in_database(key: str) -> str | None:
+    from airflow.models.variable import Variable
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        held: Any = session.query(Variable).filter(Variable.key == key).one_or_none()
+        if held is not None and held.val is None:
+            raise ValueError("not decrypted")
+        return None if held is None else str(held.val)
+
+
+def _from_api_server(channel: Any, key: str) -> str | None:
+    from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+    from airflow.sdk.execution_time import comms
+
+    is_there = False
+    if key == KEY and hasattr(comms, "GetVariableKeys"):  # Airflow 3.3; a claim may be deleted just now
+        is_there = key in channel.send(comms.GetVariableKeys(prefix=key)).keys
+    try:
+        answer = channel.send(comms.GetVariable(key=key))
+    except AirflowRuntimeError as error:
+        answer = error.error
+    if isinstance(answer, comms.VariableResult) and answer.value is not None:
+        return answer.value
+    if is_there or getattr(answer, "error", None) is not ErrorType.VARIABLE_NOT_FOUND:
+        raise LookupError(f"{getattr(answer, 'error', 'no value')}")
+    return None
 
 
 def _write(key: str, value: str) -> None:

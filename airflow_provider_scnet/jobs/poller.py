@@ -14,10 +14,12 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.reference import JobRef
+from airflow_provider_scnet.jobs.backoff import Trouble
+from airflow_provider_scnet.jobs.deletion import delete_at_once
 from airflow_provider_scnet.jobs.duplicates import Followed, Origin
 from airflow_provider_scnet.jobs.outcome import Outcome
 from airflow_provider_scnet.jobs.threads import in_thread
-from airflow_provider_scnet.jobs.waiting import Trouble, Watch, delete_at_once
+from airflow_provider_scnet.jobs.waiting import Watch
 
 GATHERING_TIME = 0.5
 """Seconds for which deletes are gathered, so that a thousand tasks that are killed at once need few requests."""

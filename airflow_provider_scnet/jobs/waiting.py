@@ -8,15 +8,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
-
 from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import Phase
-from airflow_provider_scnet.exceptions import ScnetError, ScnetPermanentError, ScnetTransientError
-from airflow_provider_scnet.jobs.deletion import Deletion
-from airflow_provider_scnet.jobs.duplicates import Followed, Origin, choose, surplus
+from airflow_provider_scnet.exceptions import ScnetError, ScnetPermanentError
+from airflow_provider_scnet.jobs.backoff import Trouble
+from airflow_provider_scnet.jobs.duplicates import Duplicates, Followed
 from airflow_provider_scnet.jobs.evidence import (
     FEW,
     HISTORY_WINDOW,
@@ -30,9 +28,8 @@ from airflow_provider_scnet.jobs.evidence import (
     read_pages_of_history,
 )
 from airflow_provider_scnet.jobs.known import PROVEN_AFTER, Known
-from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.outcome import Outcome, ending_of, may_be_started_again
-from airflow_provider_scnet.jobs.search import GOES_ON, TaggedJob, is_array, jobs_of
+from airflow_provider_scnet.jobs.search import is_array
 from airflow_provider_scnet.jobs.sighting import latest
 from airflow_provider_scnet.wording import counted
 
@@ -40,16 +37,8 @@ BLANK_FOR = 90.0
 """Seconds for which a list that shows no job at all has to stay so: an outage may look like that."""
 LISTED_LATE = timedelta(seconds=90)
 """How far a live list may lag behind a submission, while the history tells of members of an array that have ended."""
-MOST_REFUSALS = 3
-"""Looks in a row that are refused for good before it is believed."""
-MOST_SURPRISES = 10
-"""The same of what is no error of SCNet's: Airflow may be away for a while."""
 MOST_PAGES_OF_ARRAYS = 100
 """Pages of the history that are read for arrays of which some members were found."""
-LONGEST_DELETE = 20.0
-"""Seconds for deletes that nobody waits for."""
-LONGEST_PAUSE = 300.0
-"""Seconds between two looks that fail, unless looks are further apart anyway."""
 
 log = logging.getLogger(__name__)
 
@@ -69,11 +58,9 @@ class Watch:
 
     def __init__(self, client: ScnetClient, jobs: Followed | Iterable[JobRef], *, logger: Any = log) -> None:
         self.client = client
-        self._origins: dict[JobRef, Origin | None] = {}
-        self._chosen: dict[JobRef, JobRef] = {}  # instead of a job that is asked for
+        self._duplicates = Duplicates(logger=logger)
         self._log = logger
         self._outcomes: dict[JobRef, Outcome] = {}
-        self._doomed: set[JobRef] = set()
         self._known: dict[JobRef, Known] = {}
         self._refused_since: float | None = None  # the history, for good
         self._blank_since: dict[tuple[str, str], float] = {}  # lists, by scheduler and user, that show no job at all
@@ -87,21 +74,22 @@ class Watch:
 
         :param jobs: what is known of those that were watched before stays known.
         """
-        self._origins = dict(jobs)
+        self._duplicates.follow(jobs)
         watched = set(map(self.current, jobs))
         self._outcomes = {ref: outcome for ref, outcome in self._outcomes.items() if ref in watched}
         self._known = {ref: known for ref, known in self._known.items() if ref in watched}
-        for ref, origin in jobs.items():
-            self._know(self.current(ref), origin)
+        self._know(jobs)
 
     def forget_outcomes(self) -> None:
         """Forget how jobs ended: whoever asks for one from now on waits for it anew. All else stays known."""
         self._outcomes = {}
 
-    def _know(self, ref: JobRef, origin: Origin | None) -> None:
-        known = self._known.setdefault(ref, Known(ref, self._now()))
-        if origin:
-            known.expect(origin.tag, origin.array_size)
+    def _know(self, jobs: Followed) -> None:
+        for asked, origin in jobs.items():
+            ref = self.current(asked)
+            known = self._known.setdefault(ref, Known(ref, self._now()))
+            if origin:
+                known.expect(origin.tag, origin.array_size)
 
     def current(self, ref: JobRef) -> JobRef:
         """
@@ -109,7 +97,7 @@ class Watch:
 
         :param ref: the job that is asked for.
         """
-        return self._chosen.get(ref, ref)
+        return self._duplicates.current(ref)
 
     def outcome_of(self, ref: JobRef) -> Outcome | None:
         """
@@ -122,12 +110,13 @@ class Watch:
     @property
     def outcomes(self) -> list[Outcome]:
         """How those ended that have, in the order the jobs were given."""
-        return [outcome for ref in self._origins if (outcome := self.outcome_of(ref))]
+        return [outcome for ref in self._duplicates.followed if (outcome := self.outcome_of(ref))]
 
     @property
     def open(self) -> list[JobRef]:
         """The jobs that are watched and not known to have ended."""
-        return list(dict.fromkeys(self.current(ref) for ref in self._origins if self.outcome_of(ref) is None))
+        followed = self._duplicates.followed
+        return list(dict.fromkeys(self.current(ref) for ref in followed if self.outcome_of(ref) is None))
 
     def look(self) -> None:
         """
@@ -150,7 +139,8 @@ class Watch:
         """Jobs of one user in one scheduler."""
         evidence = read_list(self.client, refs[0].scheduler_id, user=refs[0].user)
         is_sure = evidence.read.is_complete and self._is_no_outage(refs[0], evidence)
-        refs, delayed = self._end_duplicates(refs, evidence)
+        refs, delayed = self._duplicates.end(self.client, refs, evidence.sightings.records)
+        self._know(self._duplicates.followed)
         live = {ref: evidence.sightings.records_of(ref) for ref in refs}
         for ref, records in live.items():
             self._known[ref].note_listed(records, self.client.patience.now(), self._now())
@@ -185,46 +175,6 @@ class Watch:
             self.is_unsure = True
         elif records or not self._may_be_listed_late(known.ref, everything):
             self._judge(known, everything, is_sure=is_sure)
-
-    def _end_duplicates(self, refs: Sequence[JobRef], evidence: Evidence) -> tuple[Sequence[JobRef], set[JobRef]]:
-        """
-        Choose among jobs that were submitted more than once, and send a delete of the others, with each look until they
-        have ended. Return the jobs to watch, and those of them whose wait is not over before that.
-        """
-        waits = [ref for ref in self._origins if self.current(ref) in refs]
-        origins = {ref: origin for ref in waits if (origin := self._origins[ref])}
-        if not origins:
-            return refs, set()
-        tasks = {origin.tag.task for origin in origins.values()}
-        tagged = jobs_of(tasks, evidence.sightings.records, refs[0].scheduler_id, refs[0].user)
-        others: dict[JobRef, list[TaggedJob]] = {}
-        for ref, origin in origins.items():
-            jobs = [job for job in tagged if job.tag.instance == origin.tag.instance and job.phase in GOES_ON]
-            self._choose(ref, origin, jobs)
-            others[self.current(ref)] = self._others(origin, self.current(ref), jobs)
-        self._delete_duplicates(job for jobs in others.values() for job in jobs)
-        return list(dict.fromkeys(map(self.current, waits))), {ref for ref, jobs in others.items() if jobs}
-
-    def _choose(self, asked: JobRef, origin: Origin, jobs: Sequence[TaggedJob]) -> None:
-        before = self.current(asked)
-        chosen = choose(origin, before, [job for job in jobs if job.ref not in self._doomed])
-        if chosen != before:
-            self._log.warning("Job %s is a duplicate of job %s, which is older: waiting for that one.", before, chosen)
-            self._chosen[asked] = chosen
-            self._know(chosen, origin)
-
-    def _others(self, origin: Origin, chosen: JobRef, jobs: Sequence[TaggedJob]) -> list[TaggedJob]:
-        """What was to be deleted once is waited for until it has ended."""
-        known = {job.ref for job in surplus(origin, chosen, jobs)} | self._doomed
-        return [job for job in jobs if job.ref in known and job.ref != chosen]
-
-    def _delete_duplicates(self, jobs: Iterable[TaggedJob]) -> None:
-        listed = list(jobs)
-        # What just ends by itself needs none.
-        self._doomed |= {job.ref for job in listed if not job.is_on_its_way_out}
-        if doomed := sorted({job.ref for job in listed if job.ref in self._doomed}):
-            self._log.warning("Deleting duplicate submission(s): %s.", ", ".join(doomed))
-            delete_at_once(self.client, doomed, logger=self._log)
 
     def _is_no_outage(self, ref: JobRef, evidence: Evidence) -> bool:
         """A list that shows any job is none; one that shows none has to stay so."""
@@ -359,34 +309,6 @@ def _tells(ref: JobRef, records: Sequence[JobRecord]) -> bool:
     return bool(records) and not is_array(ref, records) and None not in map(ending_of, records)
 
 
-class Trouble:
-    """Looks that fail one after the other: how long to pause, and when to give up."""
-
-    def __init__(self) -> None:
-        self._failures = 0
-
-    def pause_after(self, error: Exception, poll_interval: float) -> float:
-        """
-        Return the seconds until the next look, more with each that fails.
-
-        :param error: why the last one failed: SCNet, or Airflow, of which the Connection is read again.
-        :param poll_interval: seconds between two looks while all is well.
-        :raises Exception: the error itself, if no look will help.
-        """
-        self._failures += 1
-        if self._failures >= _most_failures(error):
-            raise error
-        longest = max(poll_interval, LONGEST_PAUSE)
-        asked = (error.retry_after if isinstance(error, ScnetTransientError) else None) or 0.0
-        return min(max(poll_interval * 2.0 ** min(self._failures - 1, 20), asked), longest)
-
-
-def _most_failures(error: Exception) -> float:
-    if isinstance(error, ScnetPermanentError | AirflowNotFoundException):
-        return MOST_REFUSALS
-    return float("inf") if isinstance(error, ScnetError) else MOST_SURPRISES
-
-
 def wait_for(watch: Watch, *, poll_interval: float, timeout: float | None, logger: Any = log) -> list[Outcome]:
     """
     Wait on a worker until all jobs have ended, or time is up.
@@ -413,18 +335,3 @@ def wait_for(watch: Watch, *, poll_interval: float, timeout: float | None, logge
         if not watch.open or left <= 0:
             return watch.outcomes
         patience.sleep(min(pause, left))
-
-
-def delete_at_once(client: ScnetClient, refs: Iterable[JobRef], *, logger: Any) -> None:
-    """
-    Send deletes, in few requests, without a look whether the jobs end. What fails is told, and is no error.
-
-    :param client: how to talk to the region's gateways.
-    :param refs: the jobs.
-    :param logger: where to tell what happens.
-    """
-    options = DeleteOptions(verify=False, timeout=LONGEST_DELETE)
-    try:
-        Deletion(client, refs, options, logger=logger).run()
-    except ScnetError as error:
-        logger.error("These jobs may go on, for they could not be deleted: %s", error)

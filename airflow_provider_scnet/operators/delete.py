@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 from airflow_provider_scnet.exceptions import ScnetJobsNotDeletedError
 from airflow_provider_scnet.jobs.options import DeleteOptions, seconds
 from airflow_provider_scnet.jobs.rendering import SpelledFields
+from airflow_provider_scnet.operators.instance import began_of
 from airflow_provider_scnet.operators.submit import ScnetSubmitJobOperator
 from airflow_provider_scnet.operators.submitters import Inquiry, task_ids_of
 from airflow_provider_scnet.triggers import events
@@ -174,7 +175,7 @@ class ScnetDeleteJobsOperator(SpelledFields, BaseOperator):
         self._doubt = told.doubt
         refs = list(dict.fromkeys([*refs, *hook.parse_jobs(told.refs)]))
         run: dict[str, Any] = {"dag_id": ti.dag_id, "run_id": ti.run_id}
-        run["began"] = getattr(context.get("dag_run"), "start_date", None)
+        run["began"] = began_of(context.get("dag_run"))
         tasks, gone = (
             [tag for task_id in ids for tag in TaskTags.of(namespace(), task_id=task_id, **run)]
             for ids in (self.submitted_by, told.gone)

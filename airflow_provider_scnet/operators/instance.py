@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_scnet.jobs.lives import Life
@@ -31,7 +34,7 @@ def life_of(context: Context, *, retries: int, specification: str) -> Life:
         dag_id=ti.dag_id,
         run_id=ti.run_id,
         task_id=ti.task_id,
-        began=getattr(run, "start_date", None),
+        began=began_of(run),
     )
     tag = JobTag(
         tasks.current,
@@ -46,7 +49,28 @@ def life_of(context: Context, *, retries: int, specification: str) -> Life:
     since = 0
     if ti.try_number > 1:
         since = max(_begun_by(ti), read_since(context.get("task_state_store"), tag))
-    return Life(tag, tasks.earlier, retries, since)
+    return Life(tag, tasks.earlier, retries, since, counts_clears=_counts_clears())
+
+
+def began_of(run: Any) -> datetime | None:
+    """
+    Return when a DAG run began for the first time, as far as Airflow tells. One that had ended begins anew when it is
+    cleared: then it is known only since when it was due.
+
+    :param run: of the context.
+    """
+    began: datetime | None = getattr(run, "start_date", None)
+    if not getattr(run, "clear_number", None):
+        return began
+    due = getattr(run, "run_after", None) or getattr(run, "data_interval_end", None)
+    return min(filter(None, (began, due)), default=None)
+
+
+def _counts_clears() -> bool:
+    """Airflow counts the clears of a run; before 3.2, only those that followed its end."""
+    from airflow import __version__
+
+    return tuple(map(int, re.findall(r"\d+", __version__)[:2])) >= (3, 2)
 
 
 def may_have_run(context: Context) -> bool:
@@ -61,7 +85,8 @@ def may_have_run(context: Context) -> bool:
 def _begun_by(ti: Any) -> int:
     """
     The try that is known to have begun this life; 0 if none is. Nothing but a clear follows a try that has succeeded:
-    Airflow 3.0 to 3.3 then name what that try has returned among what is to be cleared of it.
+    Airflow 3.0 to 3.3 then name what that try has returned among what is to be cleared of it. So they do of a try that
+    was lost after it had returned, which Airflow 3.2 and later tells from it by the count of clears.
     """
     try:
         import airflow.sdk  # noqa: F401

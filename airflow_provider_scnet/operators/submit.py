@@ -206,6 +206,7 @@ class ScnetSubmitJobOperator(SpecifiedFields, BaseOperator):
         (watched,) = self._hook.parse_jobs(event["jobs"])
         (self._ref,) = self._hook.parse_jobs(event.get("asked") or event["jobs"])
         if status is events.Status.TIMEOUT:
+            self._tell_chosen(context, watched)
             return self._wait(context, watched, timeout=LAST_LOOK)
         (outcome,) = events.outcomes_of(event)
         return self._conclude(context, outcome)
@@ -270,8 +271,7 @@ class ScnetSubmitJobOperator(SpecifiedFields, BaseOperator):
         from airflow_provider_scnet.jobs.logs import show_logs
         from airflow_provider_scnet.jobs.outcome import error_of
 
-        if outcome.ref != self._ref:  # it was submitted twice, and the older one counts
-            context["ti"].xcom_push(key="job", value=str(outcome.ref))
+        self._tell_chosen(context, outcome.ref)
         self._ref, self._watch = outcome.ref, None
         context["ti"].xcom_push(key="job_record", value=outcome.as_record())
         self.log.info("Job %s.", outcome)
@@ -282,6 +282,11 @@ class ScnetSubmitJobOperator(SpecifiedFields, BaseOperator):
             show_logs(self._hook.client, outcome.log_ref, self.log_lines, streams=("stdout",), logger=self.log)
         self._notebook(context).note_done(outcome.ref)
         return str(outcome.ref)
+
+    def _tell_chosen(self, context: Context, ref: JobRef) -> None:
+        """If a job was submitted twice, the older one counts."""
+        if ref != self._ref:
+            context["ti"].xcom_push(key="job", value=str(ref))
 
     @property
     def _members(self) -> int | None:
@@ -294,6 +299,7 @@ class ScnetSubmitJobOperator(SpecifiedFields, BaseOperator):
 
     def _given_up(self, context: Context) -> ScnetError:
         ref = cast("JobRef", self._watched)
+        self._tell_chosen(context, ref)
         what = f"Job {ref} has not ended in time"
         if not self.cancel_on_kill:
             return ScnetWaitTimeoutError(f"{what}. It goes on (cancel_on_kill=False).")

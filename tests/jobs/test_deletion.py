@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -25,7 +26,7 @@ from airflow_provider_scnet.exceptions import (
     ScnetRequestError,
     ScnetStoppedError,
 )
-from airflow_provider_scnet.jobs.deletion import Deletion
+from airflow_provider_scnet.jobs.deletion import Deletion, delete_at_once
 from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.parsing import parse_jobs
 from airflow_provider_scnet.jobs.report import DeletionReport
@@ -854,3 +855,19 @@ def test_error_names_every_job_that_is_left(scnet: ScnetEmulator, delete: Delete
     first_line = str(caught.value).splitlines()[0]
     assert "30 of 30 jobs" in first_line
     assert "run this task again" in first_line
+
+
+def test_many_deletes_at_once(scnet: ScnetEmulator, caplog: pytest.LogCaptureFixture) -> None:
+    jobs = parse_jobs([scnet.add_job().ref for _ in range(120)])
+    delete_at_once(client_of(scnet), jobs, logger=logging.getLogger("test"))
+    assert scnet.calls == {"delete": 3}
+    assert not scnet.active_jobs
+
+
+def test_delete_at_once_that_fails_is_told(scnet: ScnetEmulator, caplog: pytest.LogCaptureFixture) -> None:
+    scnet.fail("delete", code="10007", times=None)
+    scnet.fail("clusters", code="10007", times=None)
+    (ref,) = parse_jobs(scnet.add_job().ref)
+    delete_at_once(client_of(scnet), [ref], logger=logging.getLogger("test"))
+    assert "may go on, for they could not be deleted" in caplog.text
+    assert ref in caplog.text

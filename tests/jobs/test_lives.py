@@ -52,3 +52,12 @@ def test_what_may_be_kept() -> None:
     assert life_of(TAG).may_keep(replace(TAG, generation=0))
     assert not life_of(TAG).may_keep(replace(TAG, specification="hgfedcba"))
     assert not life_of(TAG).may_keep(replace(TAG, map_index=3))
+    earlier = JobTag(task_tag("d", "r", "t"), -1, 0)  # of 0.2.0, which did not say
+    assert not life_of(TAG, earlier_task=earlier.task).may_keep(earlier)
+
+
+def test_nothing_was_cleared_where_airflow_counts_no_clear() -> None:
+    """It names what the try before has returned after a clear, but also if that try was lost just then."""
+    life = life_of(TAG, since=2, counts_clears=True)
+    assert life.owns(replace(TAG, try_number=1))
+    assert not life.owns(replace(TAG, try_number=1, clears=0))

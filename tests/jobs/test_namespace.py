@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import importlib.util
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from airflow_provider_scnet.exceptions import ScnetRequestError, ScnetTransientError
 from airflow_provider_scnet.jobs import namespace as module
 from airflow_provider_scnet.jobs.namespace import CLAIM, KEY, Namespace, describe_namespace, namespace
+
+AIRFLOW_V_2 = importlib.util.find_spec("airflow.sdk") is None
 
 
 class Variables:
@@ -44,6 +47,8 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> Iterator[Variables]:
     variables = Variables()
     monkeypatch.delenv(f"AIRFLOW_VAR_{KEY.upper()}", raising=False)
     monkeypatch.setattr(module, "_variable", lambda: variables)
+    monkeypatch.setattr(module, "_asked_again", lambda key: None)
+
     for name, seconds in (("SETTLING_TIME", 0.3), ("LOOK_EVERY", 0.05), ("STALE_AFTER", 1.5)):
         monkeypatch.setattr(module, name, seconds)
     namespace.cache_clear()
@@ -166,6 +171,62 @@ def test_variable_that_cannot_be_read_or_written_fails_the_try(variables: Variab
     with pytest.raises(ScnetTransientError, match=f"Variable {key} cannot be .*nothing is submitted"):
         namespace()
     assert KEY not in variables.held
+
+
+@pytest.mark.skipif(AIRFLOW_V_2, reason="tasks of Airflow 2 ask the database")
+@pytest.mark.parametrize("error", ["API_SERVER_ERROR", "PERMISSION_DENIED"])
+def test_api_server_that_fails_is_no_proof_that_there_is_none(monkeypatch: pytest.MonkeyPatch, error: str) -> None:
+    """Airflow's own reader takes any error of the API server for a Variable that does not exist."""
+    from airflow.sdk.exceptions import ErrorType
+    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.comms import ErrorResponse, GetVariable
+
+    if error not in ErrorType.__members__:
+        pytest.skip("unknown to this Airflow")
+
+    class Channel:
+        written: ClassVar[list[Any]] = []
+
+        def send(self, message: Any) -> Any:
+            if isinstance(message, GetVariable) and message.key == KEY:
+                return ErrorResponse(error=ErrorType[error])
+            if isinstance(message, GetVariable):
+                return ErrorResponse(error=ErrorType.VARIABLE_NOT_FOUND)
+            self.written.append(message)
+            raise OSError
+
+    monkeypatch.delenv(f"AIRFLOW_VAR_{KEY.upper()}", raising=False)
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Channel(), raising=False)
+    namespace.cache_clear()
+    with pytest.raises(ScnetTransientError, match=f"Variable {KEY} cannot be read"):
+        namespace()
+    assert not [one for one in Channel.written if type(one).__name__ == "PutVariable"]
+
+
+@pytest.mark.skipif(not AIRFLOW_V_2, reason="tasks of Airflow 3 ask the API server")
+def test_variable_that_the_database_does_not_tell_is_not_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow import settings
+    from airflow.models.variable import Variable
+    from cryptography.fernet import Fernet, MultiFernet
+
+    table: Any = Variable.__table__
+    earlier: Any
+    present: Any
+    monkeypatch.delenv(f"AIRFLOW_VAR_{KEY.upper()}", raising=False)
+    namespace.cache_clear()
+    with pytest.raises(ScnetTransientError, match=f"Variable {KEY} cannot be read"):
+        namespace()  # no such table: Airflow goes on without a word
+    table.create(settings.engine)
+    try:
+        earlier, present = (MultiFernet([Fernet(Fernet.generate_key())]) for _ in range(2))
+        earlier.is_encrypted = present.is_encrypted = True
+        monkeypatch.setattr("airflow.models.crypto._fernet", earlier)
+        Variable.set(KEY, "abc")
+        monkeypatch.setattr("airflow.models.crypto._fernet", present)
+        with pytest.raises(ScnetTransientError, match=f"Variable {KEY} cannot be read"):
+            namespace()
+    finally:
+        table.drop(settings.engine)
 
 
 def test_secrets_backend_that_fails_hides_nothing(variables: Variables, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_scnet.api.reference import JobRef
-from airflow_provider_scnet.exceptions import ScnetPermissionError, ScnetTransientError
+from airflow_provider_scnet.exceptions import ScnetTransientError
 from airflow_provider_scnet.jobs import waiting
 from airflow_provider_scnet.jobs.duplicates import Origin
 from airflow_provider_scnet.jobs.naming import JobTag
@@ -18,12 +17,7 @@ from airflow_provider_scnet.jobs.outcome import Ending
 from airflow_provider_scnet.jobs.parsing import parse_jobs
 from airflow_provider_scnet.jobs.waiting import (
     BLANK_FOR,
-    LONGEST_PAUSE,
-    MOST_REFUSALS,
-    MOST_SURPRISES,
-    Trouble,
     Watch,
-    delete_at_once,
     wait_for,
 )
 from airflow_provider_scnet.testing import ScnetEmulator
@@ -424,44 +418,6 @@ def test_pauses_grow_while_looks_fail(scnet: ScnetEmulator) -> None:
     began = scnet.clock.now()
     wait_for(Watch(client_of(scnet), [job_ref(job)]), poll_interval=10, timeout=200)
     assert 150 <= scnet.clock.now() - began <= 260
-
-
-def test_trouble() -> None:
-    trouble, error = Trouble(), ScnetTransientError("away")
-    assert [trouble.pause_after(error, 30) for _ in range(6)] == [30, 60, 120, 240, LONGEST_PAUSE, LONGEST_PAUSE]
-    assert Trouble().pause_after(error, 4000) == 4000
-    assert Trouble().pause_after(ScnetTransientError("busy", retry_after=55), 5) == 55
-    assert Trouble().pause_after(ScnetTransientError("busy", retry_after=86400), 5) == LONGEST_PAUSE
-
-
-def test_airflow_may_be_away_for_a_while() -> None:
-    trouble = Trouble()
-    assert all(trouble.pause_after(OSError("away"), 1) for _ in range(MOST_SURPRISES - 1))
-    with pytest.raises(OSError, match="away"):
-        trouble.pause_after(OSError("away"), 1)
-
-
-def test_refusal_that_stays_is_believed() -> None:
-    trouble, error = Trouble(), ScnetPermissionError("no")
-    assert [trouble.pause_after(error, 1) for _ in range(MOST_REFUSALS - 1)] == [1, 2]
-    with pytest.raises(ScnetPermissionError):
-        trouble.pause_after(error, 1)
-
-
-def test_many_deletes_at_once(scnet: ScnetEmulator, caplog: pytest.LogCaptureFixture) -> None:
-    jobs = [job_ref(scnet.add_job()) for _ in range(120)]
-    delete_at_once(client_of(scnet), jobs, logger=logging.getLogger("test"))
-    assert scnet.calls == {"delete": 3}
-    assert not scnet.active_jobs
-
-
-def test_delete_at_once_that_fails_is_told(scnet: ScnetEmulator, caplog: pytest.LogCaptureFixture) -> None:
-    scnet.fail("delete", code="10007", times=None)
-    scnet.fail("clusters", code="10007", times=None)
-    ref = job_ref(scnet.add_job())
-    delete_at_once(client_of(scnet), [ref], logger=logging.getLogger("test"))
-    assert "may go on, for they could not be deleted" in caplog.text
-    assert ref in caplog.text
 
 
 # --- a number that is used again -------------------------------------------------------------------------------------

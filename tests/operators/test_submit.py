@@ -12,6 +12,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
 from airflow_provider_scnet.api.patience import Patience
+from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.exceptions import (
     ScnetError,
     ScnetJobCancelledError,
@@ -351,6 +352,23 @@ def test_event_of_a_deadline_deletes_the_job(scnet_default: ScnetEmulator) -> No
     with pytest.raises(ScnetWaitTimeoutError, match="was deleted"):
         ScnetSubmitJobOperator(**WAITING).execute_complete({"ti": ti}, {"status": "timeout", "jobs": [ref]})
     assert not scnet_default.active_jobs
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_time_out_tells_which_of_two_jobs_goes_on(scnet_default: ScnetEmulator, deferrable: bool) -> None:
+    """Else a teardown that knows its jobs from XCom ends the duplicate, and the older one runs on."""
+    ti = TaskInstance()
+    operator = ScnetSubmitJobOperator(**WAITING, cancel_on_kill=False, timeout=0.5)
+    context: Any = {"ti": ti}
+    name = operator._prepare(context).name
+    older, younger = scnet_default.add_job(name=name), scnet_default.add_job(name=name)
+    event = {"status": "timeout", "jobs": [older.ref], "asked": [younger.ref]}
+    with pytest.raises(ScnetWaitTimeoutError, match=f"{older.ref} .*goes on"):
+        if deferrable:
+            operator.execute_complete(context, event)
+        else:
+            operator._wait(context, JobRef(SCHEDULER, older.user, younger.job_id), timeout=0.5)
+    assert ti.pushed["job"] == older.ref
 
 
 @pytest.mark.parametrize("event", [None, {"status": "deleted", "report": {}}, {"status": "done", "jobs": ["x"]}])
