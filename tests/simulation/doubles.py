@@ -13,13 +13,13 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from tests.simulation.processes import HERE, Worker
+from tests.simulation.processes import Worker, live_in
 from tests.simulation.region import SCHEDULER, MoodyRegion
 from tests.simulation.tasks import Airflow, Clear, Dag, Store, Task
 from tests.simulation.triggerers import fire
 from tests.simulation.world import EPOCH, GATEWAYS
 
-KINDS = ("copies", "a retry", "an edited retry", "a cleared task")
+KINDS = ("copies", "copies", "a retry", "a retry", "an edited retry", "a cleared task")
 COMMANDS = ("sleep 600", "sleep 601")
 
 
@@ -39,7 +39,7 @@ class Double:
 
     def live(self, begins_after: float) -> None:
         """Try, and retry; the last time, nothing keeps it from submitting."""
-        HERE.airflow = self.airflow
+        live_in(self.airflow)
         (task,) = self.airflow.tasks
         self._region.time.sleep(begins_after)
         for left in reversed(range(self._most)):
@@ -51,6 +51,7 @@ class Double:
                 self._tell(f"green, {self.green}")
                 return
             except Exception as error:
+                self._region.rules.check_error(error)
                 self._tell(f"{type(error).__name__} {str(error)[:120]}")
             self._region.heal()
             task.state = "up_for_retry"
@@ -116,7 +117,7 @@ class Doubles:
             second.dag = replace(second.dag, command=COMMANDS[1])
         if self._kind == "a cleared task":
             second.dag = replace(second.dag, retries=self.rng.choice((0, 1)))
-            task.running = frozenset({"101"})
+            task.cleared_at = EPOCH
             second.clear(task, is_in_dag=self.rng.random() < 0.8, ended_at=None)
         return second
 

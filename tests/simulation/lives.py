@@ -55,8 +55,8 @@ class Life:
 
 
 def live(seed: int) -> Life | Doubles:
-    """Live one life to its end; every fifth is one of doubles."""
-    life = Doubles(seed) if seed % 5 == 4 else Life(seed)
+    """Live one life to its end; every fourth is one of doubles."""
+    life = Doubles(seed) if seed % 4 == 3 else Life(seed)
     life.live()
     return life
 

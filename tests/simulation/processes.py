@@ -11,19 +11,35 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import requests
+from airflow import __version__ as airflow_version
 
 from airflow_provider_scnet.testing import ScnetEmulator
 from tests.simulation.wire import VirtualTime, Wire, text_of
 
 if TYPE_CHECKING:
     from tests.simulation.rules import Rules
+    from tests.simulation.tasks import Airflow
 
 TO_DIE = 5.0
 """Seconds that Airflow leaves a process which it kills."""
 HERE = threading.local()
 """``airflow`` is the one whose process runs in this thread."""
+IS_AIRFLOW_2 = airflow_version.startswith("2.")
 _START = threading.Thread.start  # which simulations replace
 _HANGS_AFTER = 300.0
+
+
+def live_in(airflow: Airflow) -> None:
+    """
+    Let what runs in this thread from now on be a process of an Airflow.
+
+    :param airflow: which one.
+    """
+    HERE.airflow = airflow
+    if IS_AIRFLOW_2:
+        from airflow.models.baseoperator import ExecutorSafeguard
+
+        ExecutorSafeguard._sentinel.callers = {}  # which only the main thread has
 
 
 class DiedError(BaseException):

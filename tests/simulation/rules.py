@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from airflow.providers.common.compat.sdk import AirflowException
+
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.testing.arrays import array_of
 from airflow_provider_scnet.testing.job import Job
-from tests.simulation.tasks import NOTES, Airflow, Asked, Task
+from tests.simulation.tasks import NOTES, Airflow, AirflowIsAwayError, Asked, Task
 
 SHOWN_WITHIN = 58.0
 """Seconds from a request to a list that shows what came of it, at most: a little less than is waited for."""
@@ -102,8 +104,8 @@ class Rules:
             is_listed = all(job.submitted_at < job.clock.now() - SHOWN_WITHIN for job in jobs)
             goes_on = number not in self._spoilt and is_listed and any(job.active for job in jobs)
             self.check(not goes_on, f"submits although {number} goes on")
-            kept = number in now.running and now.dag.on_clear == "keep" and asked.dag.command == now.dag.command
-            is_wanted = asked.wanted == now.wanted or kept
+            is_same = asked.dag.command == now.dag.command
+            is_wanted = asked.wanted == now.wanted or (is_same and self._is_kept(number, now))
             is_thrown_away = number in airflow.worker.deleted and is_wanted and not now.is_doubtful
             self.check(not is_thrown_away, f"deletes {number}, which it could have gone on with, and submits")
 
@@ -117,20 +119,21 @@ class Rules:
         is_same = asked.dag.command == now.dag.command
         self.check(is_same, f"goes on with {ref}, which runs another command")
         if asked.life < now.life:
-            is_kept = now.dag.on_clear == "keep" and number in now.running
-            self.check(is_kept or not now.is_told_from(asked), f"goes on with {ref}, submitted before a clear")
+            self.check(
+                self._is_kept(number, now) or not now.is_told_from(asked),
+                f"goes on with {ref}, submitted before a clear",
+            )
+
+    def check_error(self, error: Exception) -> None:
+        """Check that an error is one that is meant for the reader of a log."""
+        is_meant = isinstance(error, AirflowException | AirflowIsAwayError)
+        self.check(is_meant, f"fails with {type(error).__name__} {error}")
 
     def is_good(self, job: Job, task: Task) -> bool:
         """Tell whether a job that has ended well is one that nobody has ended, or wanted to."""
         if task.store and job.ref in str(task.store.noted.get(NOTES)):
             self._unwanted.add(self.number_of(job))
         return job.state == "COMPLETED" and self.number_of(job) not in self._unwanted
-
-    def running(self, task: Task, airflow: Airflow) -> frozenset[str]:
-        """Return the numbers of a task's jobs that go on, as far as a list that shows the past can tell."""
-        since = self._scnet.clock.now() - SHOWN_WITHIN
-        jobs = self.jobs_like(task, airflow)
-        return frozenset(self.number_of(job) for job in jobs if job.active or (job.ended_at or 0) > since)
 
     def number_of(self, job: Job) -> str:
         """Return the number of a job, or of the array that it is a member of."""
@@ -139,6 +142,13 @@ class Rules:
     def ref_of(self, job: Job) -> str:
         """Return what a task tells of a job; of an array, one reference stands for all members."""
         return f"{job.scheduler_id},{job.user}:{self.number_of(job)}:"
+
+    def _is_kept(self, number: str, now: Asked) -> bool:
+        """Whether a job may be gone on with after a clear: it had not ended, as far as old lists could tell."""
+        since = now.cleared_at - SHOWN_WITHIN
+        return now.dag.on_clear == "keep" and any(
+            job.active or (job.ended_at or 0.0) > since for job in self._jobs(number)
+        )
 
     def _is_oldest(self, number: str) -> bool:
         """Whether a job goes on, and none that is older can be the one that counts."""

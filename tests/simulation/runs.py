@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow_provider_scnet.exceptions import ScnetPermanentError, ScnetQueueFullError, ScnetWaitTimeoutError
 from airflow_provider_scnet.operators.scnet import ScnetSubmitJobOperator
 from tests.simulation.judging import Judge
-from tests.simulation.processes import HERE, DiedError, TimedOutError, Worker
+from tests.simulation.processes import DiedError, TimedOutError, Worker, live_in
 from tests.simulation.region import SCHEDULER, MoodyRegion
 from tests.simulation.tasks import Airflow, Clear, Dag, Store, Task
 from tests.simulation.teardowns import Teardown
@@ -22,8 +22,8 @@ from tests.simulation.triggerers import fire
 from tests.simulation.world import EPOCH
 
 ENDS = ("COMPLETED", "FAILED", "NODE_FAIL", "PREEMPTED", "TIMEOUT", "CANCELLED")
-STRIKES = ("nothing", "nothing", "dies", "is killed", "times out")
-COMMANDS = ("sleep 40", "sleep 300", "sleep 3000")
+STRIKES = ("nothing", "nothing", "dies", "dies", "is killed", "times out")
+COMMANDS = ("sleep 40", "sleep 400", "sleep 3000")
 RETRIES = (0, 1, 2, 3, 3, 3, 5)
 ENDED = ("success", "failed")
 
@@ -81,10 +81,16 @@ class Run:
 
     def live(self) -> None:
         """Submit, again and again, then tear down."""
-        HERE.airflow = self.airflow
+        live_in(self.airflow)
+        lost: list[Task] = []
         for _ in range(self.rng.randint(1, self._most) + len(self._tasks) - 1):
             are_together = self.rng.random() < 0.3
-            self._try(*(self._tasks if are_together else [self.rng.choice(self._tasks)]))
+            tasks = lost or (self._tasks if are_together else [self.rng.choice(self._tasks)])
+            self._try(*tasks)
+            lost = [task for task in tasks if task.state == "up_for_retry" and self.rng.random() < 0.5]
+            if lost:  # while they wait for their retry, others are cleared
+                self._clear()
+                continue
             self._let_time_pass()
             self._edit()
         for task in self._tasks:
@@ -107,7 +113,7 @@ class Run:
                 self.airflow.dag = replace(self.airflow.dag, **{k: self.rng.choice(v) for k, v in change.items()})
         if self.airflow.dag != before:
             self._tell(f"{self.airflow.dag}")
-        if self.rng.random() < 0.15:
+        if self.rng.random() < 0.2:
             self._clear()
 
     def _begin_anew(self, task: Task) -> None:
@@ -124,14 +130,14 @@ class Run:
             left = task.generation - task.tries
             if left >= 0 and self.rng.random() < 0.3:  # an edit after which the clear makes the generation that was
                 self.airflow.dag = replace(self.airflow.dag, retries=left)
-            task.running = self._rules.running(task, self.airflow)
+            task.cleared_at = self.scnet.clock.now()
         self.airflow.clear(*tasks, is_in_dag=self.rng.random() < 0.8, ended_at=ended_at)
         indexes = [f"{task.map_index} (max_tries {task.generation})" for task in tasks]
         self._tell(f"cleared {', '.join(indexes) or 'another task'}, clear_number {self.airflow.clear_number}")
 
     def _let_time_pass(self) -> None:
         active = [job for job in self._rules.jobs_of(self.airflow) if job.active]
-        if active and self.rng.random() < 0.35:
+        if active and self.rng.random() < 0.25:
             self._rules.spoil(active[0])
             if self.rng.random() < 0.7:
                 active[0].become(self.rng.choice(ENDS))
@@ -176,6 +182,7 @@ class Run:
             task.operator.on_kill()
             task.state, said = "up_for_retry", "timed out"
         except Exception as error:
+            self._rules.check_error(error)
             task.state, said = self._state_after(error, task), f"{type(error).__name__} {str(error)[:120]}"
         if "job" in task.xcom:
             self._rules.check_chosen(self.airflow, task, task.xcom["job"])
@@ -193,7 +200,7 @@ class Run:
 
     def _begin(self, task: Task, *, waits: bool) -> str:
         task.operator = operator = self._operator(waits=waits)
-        strike, after = self.rng.choice(STRIKES), self.rng.choice((1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 40, 80))
+        strike, after = self.rng.choice(STRIKES), self.rng.choice((1, 2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 40, 80))
         fate = self._worker.plan_strike(strike, after, operator.on_kill)
         self._tell(f"{self._region.fall_ill()}, {fate}, waits: {waits}")
         self.airflow.ask(task)

@@ -9,19 +9,14 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
-import airflow
-
 from airflow_provider_scnet.operators.scnet import ScnetSubmitJobOperator
-from tests.simulation.processes import Worker
+from tests.simulation.processes import IS_AIRFLOW_2, Worker
 from tests.tags import tag_of
 
 RUN = {"dag_id": "d", "run_id": "r"}
 TASK_ID = "t"
 NOTES = "scnet_submission"
 """Under which the state store holds what a task notes."""
-
-
-IS_AIRFLOW_2 = airflow.__version__.startswith("2.")
 
 
 class AirflowIsAwayError(Exception):
@@ -82,7 +77,7 @@ class Asked:
     :param instance: Airflow, map index and pass of a loop.
     :param life: number of clears before it.
     :param known_since: the try that Airflow shows to have begun this life: the one before it had succeeded; 0 if none.
-    :param running: numbers of its jobs that went on when it was cleared last.
+    :param cleared_at: when it was cleared last, in seconds since the epoch.
     """
 
     airflow: str
@@ -93,7 +88,7 @@ class Asked:
     clear_number: int
     cleared: Clear
     known_since: int
-    running: frozenset[str]
+    cleared_at: float
     dag: Dag
 
     def is_told_from(self, before: Asked) -> bool:
@@ -128,7 +123,7 @@ class Task:
     :param reschedules: of this try.
     :param loop: the pass of a loop, and what it is of; ``None`` outside of loops.
     :param keys: what earlier tries have left in XCom, as the server tells a try that begins.
-    :param running: numbers of the jobs that went on when it was cleared last.
+    :param cleared_at: when it was cleared last, in seconds since the epoch.
     :param asked: what the present try asks for.
     """
 
@@ -143,7 +138,7 @@ class Task:
     last_success: int = 0
     state: str = "none"
     keys: tuple[str, ...] = ()
-    running: frozenset[str] = frozenset()
+    cleared_at: float = 0.0
     xcom: dict[str, Any] = field(default_factory=dict)
     asked: Asked | None = None
     operator: Any = None
@@ -175,7 +170,6 @@ class Task:
         region, number = self.loop or ("", 0)
         self.loop = (region, number + 1)
         self.life += 1
-        self.running = frozenset()
         self.cleared = Clear(self.life, retries, retries)
         self.tries, self.last_success, self.generation, self.state = 0, 0, retries, "none"
 
@@ -293,7 +287,7 @@ class Airflow:
             clear_number=self.clear_number,
             cleared=task.cleared,
             known_since=task.known_since,
-            running=task.running,
+            cleared_at=task.cleared_at,
             dag=self.dag,
         )
 

@@ -54,6 +54,7 @@ class Teardown:
             counted = {ref for refs in said.values() for ref in refs} - set(map(self._rules.ref_of, ours))
             self._rules.check(not counted, f"a teardown counted {counted}, which are somebody else's")
         except Exception as error:
+            self._rules.check_error(error)
             said = f"{type(error).__name__} {error}"
         told = [f"{task.map_index} {task.state} {task.xcom.get('job')}" for task in self._tasks]
         self._tell(f"teardown of {index}, tags {tags!r}, told {told}: {said}")
