@@ -12,6 +12,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_scnet.exceptions import ScnetPermanentError, ScnetQueueFullError, ScnetWaitTimeoutError
+from airflow_provider_scnet.operators.instance import counts_clears
 from airflow_provider_scnet.operators.scnet import ScnetSubmitJobOperator
 from tests.simulation.judging import Judge
 from tests.simulation.processes import DiedError, TimedOutError, Worker, live_in
@@ -62,7 +63,7 @@ class Run:
             dag,
             self._draw_tasks(indexes, dag),
             began=datetime.fromtimestamp(EPOCH, UTC) - timedelta(days=1),
-            counts_every_clear=rng.random() < 0.7,
+            counts_every_clear=rng.random() < 0.7 or counts_clears(),
             keeps_store=rng.random() < 0.5,
         )
         self._judge = Judge(region, self.airflow, has_arrays=array_size is not None)
