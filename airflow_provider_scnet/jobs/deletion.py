@@ -178,7 +178,8 @@ class Deletion:
 
     def _hire_observers(self, is_ours: Callable[[str], bool]) -> list[Observer]:
         by_ref = {job.ref: job for job in self._jobs}
-        experience, standard = Experience(), Standard(self._absent_for, self._options.missing_ok)
+        experience = Experience(schedulers=frozenset(ref.scheduler_id for ref in by_ref))
+        standard = Standard(self._absent_for, self._options.missing_ok)
         return [
             Observer(
                 self._client,

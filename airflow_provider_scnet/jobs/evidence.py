@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -150,11 +150,12 @@ class Detail:
     is_ours: bool
 
 
-def read_detail(client: ScnetClient, ref: JobRef, listed_by: str = "") -> Detail:
+def read_detail(client: ScnetClient, ref: JobRef, listed_by: str = "", *, schedulers: Collection[str] = ()) -> Detail:
     """
     Read a job's detail.
 
     :param listed_by: how the scheduler is called where it lists the job.
+    :param schedulers: others that are known to have jobs, whether or not the gateway names them.
     """
     began = client.patience.now()
     record = client.get_job(ref.job_id)
@@ -166,7 +167,7 @@ def read_detail(client: ScnetClient, ref: JobRef, listed_by: str = "") -> Detail
     if listed_by and record.scheduler_name not in ("", listed_by):
         return Detail(None, read, is_ours=False)
     names = client.known_schedulers()
-    only_scheduler = set(names) == {ref.scheduler_id}
+    only_scheduler = {*names, *schedulers} == {ref.scheduler_id}
     same_name = bool(record.scheduler_name) and names.get(ref.scheduler_id) == record.scheduler_name
     only_name = list(names.values()).count(record.scheduler_name) == 1
     return Detail(record, read, bool(record.user) and (only_scheduler or (same_name and only_name)))
@@ -180,13 +181,14 @@ def read_states(client: ScnetClient, refs: Sequence[JobRef]) -> dict[JobRef, Job
     :param refs: jobs, of any schedulers.
     """
     states: dict[JobRef, JobState] = {}
+    schedulers = {ref.scheduler_id for ref in refs}
     for scheduler_id, of_scheduler in group_by(refs, "scheduler_id").items():
         for user, of_user in group_by(of_scheduler, "user").items():
             listed = read_list(client, scheduler_id, user=user).sightings
             seen = {ref: listed.of(ref) for ref in of_user}
             states.update({ref: sighting.state for ref, sighting in seen.items()})
             for ref in [ref for ref, sighting in seen.items() if _is_in_doubt(sighting)][:SINGLE_READS]:
-                detail = read_detail(client, ref, seen[ref].scheduler_name)
+                detail = read_detail(client, ref, seen[ref].scheduler_name, schedulers=schedulers)
                 if detail.record and detail.is_ours and detail.record.word:
                     states[ref] = detail.record.state
             unknown = [ref for ref in of_user if states[ref].phase not in (Phase.ACTIVE, Phase.ENDED)]

@@ -159,7 +159,8 @@ class Observer:
             if self._is_late() or refusals == MOST_REFUSALS:
                 return
             try:
-                detail = read_detail(self._client, ref, self._seen[job.ref].scheduler_name)
+                listed_by, others = self._seen[job.ref].scheduler_name, self._experience.schedulers
+                detail = read_detail(self._client, ref, listed_by, schedulers=others)
             except ScnetError as error:
                 self._note_failure([job], error, f"the detail of job {ref}")
                 self._inquiries[ref].detail_failures += 1

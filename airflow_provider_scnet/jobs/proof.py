@@ -24,12 +24,14 @@ class Experience:
     :param lists_are_cut: a list that called itself complete did not show what a look-up found.
     :param shows_others: lists show jobs of other users than our own.
     :param shown: lists (scheduler, user, job id) that have shown anything, and may not turn into nothing at all.
+    :param schedulers: those that have jobs of the deletion, whether or not the gateway names them.
     """
 
     codes_run_ahead: bool = False
     lists_are_cut: bool = False
     shows_others: bool = False
     shown: set[tuple[str, str | None, str | None]] = field(default_factory=set)
+    schedulers: frozenset[str] = frozenset()
 
 
 @dataclass

@@ -190,9 +190,10 @@ class Watch:
         end than lists do.
         """
         doubtful = [ref for ref, records in live.items() if len(records) == 1 and _is_in_doubt(records[0])]
+        schedulers = {ref.scheduler_id for ref in self._duplicates.followed}
         for ref in doubtful[:SINGLE_READS]:
             try:
-                detail = read_detail(self.client, ref, live[ref][0].scheduler_name)
+                detail = read_detail(self.client, ref, live[ref][0].scheduler_name, schedulers=schedulers)
             except ScnetError as error:  # the history tells, too, if later
                 self._log.warning("Could not look at the detail of job %s: %s", ref, error)
                 continue

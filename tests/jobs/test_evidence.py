@@ -88,6 +88,15 @@ def test_detail_of_a_namesake_on_another_scheduler_is_no_evidence(scnet: ScnetEm
     assert read_detail(client, ref(7)).is_ours
 
 
+def test_detail_while_the_gateway_names_fewer_schedulers_than_have_jobs(scnet: ScnetEmulator) -> None:
+    """It would be that of the only scheduler, but jobs of another one are known, with the same number."""
+    scnet.add_job("COMPLETED", job_id="7", ended_ago=10)
+    scnet.add_job(job_id="7", scheduler_id=SECOND_SCHEDULER)
+    scnet.fail("clusters", code="0", data=[{"id": int(SECOND_SCHEDULER), "text": "Second"}], times=None)
+    one = ref("7", scheduler_id=SECOND_SCHEDULER)
+    assert not read_detail(client_of(scnet), one, schedulers={SCHEDULER, SECOND_SCHEDULER}).is_ours
+
+
 @pytest.mark.parametrize(("listed_by", "is_ours"), [("Cluster", True), ("", True), ("Second", False)])
 def test_detail_of_a_namesake_while_schedulers_are_missing(
     scnet: ScnetEmulator, client: ScnetClient, listed_by: str, is_ours: bool
