@@ -25,6 +25,8 @@ TO_DIE = 5.0
 HERE = threading.local()
 """``airflow`` is the one whose process runs in this thread."""
 IS_AIRFLOW_2 = airflow_version.startswith("2.")
+COUNTS_CLEARS = not airflow_version.startswith(("2.", "3.0.", "3.1."))
+"""Whether ``clear_number`` grows with clears in a run that has not ended."""
 _START = threading.Thread.start  # which simulations replace
 _HANGS_AFTER = 300.0
 

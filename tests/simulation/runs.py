@@ -62,7 +62,6 @@ class Run:
             dag,
             self._draw_tasks(indexes, dag),
             began=datetime.fromtimestamp(EPOCH, UTC) - timedelta(days=1),
-            counts_every_clear=rng.random() < 0.7,
             keeps_store=rng.random() < 0.5,
         )
         self._judge = Judge(region, self.airflow, has_arrays=array_size is not None)
@@ -170,7 +169,7 @@ class Run:
             ref = work()
             said = f"green, {ref}" if ref else "marked"
             if ref:
-                task.succeed(ref)
+                task.succeed(ref, is_lost=task.tries <= task.generation and self.rng.random() < 0.1)
                 self._judge.judge_green(task, ref)
             else:
                 task.state = "failed"
