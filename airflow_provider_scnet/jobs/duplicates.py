@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_provider_scnet.api.gateway import ScnetClient
@@ -23,11 +23,20 @@ class Origin:
     :param dismissed: other jobs of it that are known not to count: they were submitted before a clear, have ended, or
         were deleted, whatever a list that lags may still show.
     :param array_size: how many members the job must have; ``None`` if that is not known.
+    :param name: of a job that it submits now; empty if that is not known.
+    :param keeps: whether a job of an earlier life counts as well, if command and resources are the same.
     """
 
     tag: JobTag
     dismissed: frozenset[JobRef] = frozenset()
     array_size: int | None = None
+    name: str = ""
+    keeps: bool = False
+
+    def owns(self, tag: JobTag) -> bool:
+        """Tell whether a job with this tag may be the one that counts."""
+        is_kept = self.keeps and bool(tag.specification) and tag.generation < self.tag.generation
+        return tag == (replace(self.tag, generation=tag.generation) if is_kept else self.tag)
 
 
 Followed = Mapping[JobRef, Origin | None]
@@ -113,7 +122,7 @@ def choose(origin: Origin, ours: JobRef, jobs: Iterable[TaggedJob]) -> JobRef:
     :param ours: the job that is waited for.
     :param jobs: of the same task instance that go on.
     """
-    rivals = [job for job in jobs if job.tag == origin.tag and job.ref not in origin.dismissed]
+    rivals = [job for job in jobs if origin.owns(job.tag) and job.ref not in origin.dismissed]
     older = [job for job in rivals if job.number < number_of(ours) and not job.is_on_its_way_out]
     return min(older, key=lambda job: job.number).ref if older else ours
 
@@ -121,13 +130,13 @@ def choose(origin: Origin, ours: JobRef, jobs: Iterable[TaggedJob]) -> JobRef:
 def surplus(origin: Origin, chosen: JobRef, jobs: Iterable[TaggedJob]) -> list[TaggedJob]:
     """
     Return the jobs that must not go on beside the chosen one. While that one goes on, these are all others; once it has
-    ended, a younger one may be the next try's. One of a later generation never is: then it is the wait that has
-    outlived its time.
+    ended, or is about to, a younger one may be the next try's, or what another wait has chosen. One of a later
+    generation never is: then it is the wait that has outlived its time.
 
     :param jobs: of the same task instance that go on, the chosen one among them if it does.
     """
     listed = list(jobs)
-    goes_on = any(job.ref == chosen for job in listed)
+    goes_on = any(job.ref == chosen and not job.is_on_its_way_out for job in listed)
     return [
         job
         for job in listed

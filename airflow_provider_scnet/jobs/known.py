@@ -31,6 +31,7 @@ class Known:
         self.ref = ref
         self._since = since
         self._tags: set[tuple[str, str, int]] = set()  # in its name
+        self._names: set[str] = set()
         self.size: int | None = None
         self._began: dict[str, datetime] = {}
         self._was_shown = False
@@ -39,14 +40,16 @@ class Known:
         self._members: dict[str, JobRecord] = {}  # as they were last told, but for those that waited
         self._waiting: set[str] = set()
 
-    def expect(self, tag: JobTag | None, size: int | None) -> None:
+    def expect(self, tag: JobTag | None, size: int | None, name: str = "") -> None:
         """
         Take down what whoever submitted it knows.
 
         :param tag: in its name.
         :param size: how many members it has; ``None`` if it is no array, or if that is not known.
+        :param name: its name, if that is known.
         """
         self.size = size
+        self._names |= {name} - {""}
         if tag:
             self._tags.add(tag.instance)
 
@@ -64,6 +67,7 @@ class Known:
         self._was_shown, self._absent_since = True, None
         self._began |= {job_id: moment for job_id, moment in began_of(records).items() if moment <= wall_clock}
         self._tags |= {tag.instance for record in records if (tag := JobTag.read(record.name))}
+        self._names |= {record.name for record in records} - {""}
         rest = {job_id for record in records if _waits(record) for job_id in members_in(record.job_id)}
         self._waiting |= {job_id for job_id in rest if is_one_member(job_id) and self._is_meant(job_id)}
 
@@ -165,6 +169,8 @@ class Known:
         tag = JobTag.read(record.name)
         if tag and tag.instance in self._tags:
             return True
+        if any(name.startswith(record.name) for name in self._names):
+            return None
         return None if tag and not tag.specification else False
 
 

@@ -89,7 +89,7 @@ class Watch:
             ref = self.current(asked)
             known = self._known.setdefault(ref, Known(ref, self._now()))
             if origin:
-                known.expect(origin.tag, origin.array_size)
+                known.expect(origin.tag, origin.array_size, origin.name)
 
     def current(self, ref: JobRef) -> JobRef:
         """

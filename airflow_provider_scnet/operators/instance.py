@@ -49,7 +49,7 @@ def life_of(context: Context, *, retries: int, specification: str) -> Life:
     since = 0
     if ti.try_number > 1:
         since = max(_begun_by(ti), read_since(context.get("task_state_store"), tag))
-    return Life(tag, tasks.earlier, retries, since, counts_clears=_counts_clears())
+    return Life(tag, tasks.earlier, retries, since, counts_clears=counts_clears())
 
 
 def began_of(run: Any) -> datetime | None:
@@ -66,8 +66,8 @@ def began_of(run: Any) -> datetime | None:
     return min(filter(None, (began, due)), default=None)
 
 
-def _counts_clears() -> bool:
-    """Airflow counts the clears of a run; before 3.2, only those that followed its end."""
+def counts_clears() -> bool:
+    """Tell whether Airflow counts every clear of a run; before 3.2, it counts only those that follow its end."""
     from airflow import __version__
 
     return tuple(map(int, re.findall(r"\d+", __version__)[:2])) >= (3, 2)

@@ -235,7 +235,8 @@ class ScnetSubmitJobOperator(SpecifiedFields, BaseOperator):
         from airflow_provider_scnet.jobs.waiting import Watch, wait_for
 
         self._submission = submission = self._submission or self._prepare(context)
-        origin = Origin(submission.life.tag, submission.dismissed, self._members)
+        keeps = self.on_clear == "keep"
+        origin = Origin(submission.life.tag, submission.dismissed, self._members, submission.name, keeps)
         self._ref, self._watch = ref, Watch(self._hook.client, {ref: origin}, logger=self.log)
         try:
             outcomes = wait_for(self._watch, poll_interval=self.poll_interval, timeout=timeout, logger=self.log)
@@ -262,6 +263,7 @@ class ScnetSubmitJobOperator(SpecifiedFields, BaseOperator):
             job_name=submission.name,
             dismissed=sorted(map(str, submission.dismissed)),
             array_size=self._members,
+            keeps=self.on_clear == "keep",
             cancel_on_kill=self.cancel_on_kill,
             try_number=context["ti"].try_number,
         )

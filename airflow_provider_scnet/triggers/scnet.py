@@ -48,6 +48,7 @@ class ScnetJobTrigger(BaseTrigger):
         task in their names, only the oldest is gone on with.
     :param dismissed: jobs of the same task instance that are known not to count, as text.
     :param array_size: how many members the one job must have; ``None`` if it is no array, or if that is not known.
+    :param keeps: whether a job of before a clear counts as well, if command and resources are the same.
     :param cancel_on_kill: whether the jobs are deleted if the task is marked or cleared meanwhile.
     :param try_number: of the task that waits; the event tells it back.
     """
@@ -63,6 +64,7 @@ class ScnetJobTrigger(BaseTrigger):
         job_name: str | None = None,
         dismissed: Sequence[str] = (),
         array_size: int | None = None,
+        keeps: bool = False,
         cancel_on_kill: bool = False,
         try_number: int | None = None,
     ) -> None:
@@ -75,6 +77,7 @@ class ScnetJobTrigger(BaseTrigger):
         self.job_name = job_name
         self.dismissed = list(dismissed)
         self.array_size = array_size
+        self.keeps = keeps
         self.cancel_on_kill = cancel_on_kill
         self.try_number = try_number
         self._chosen: dict[str, str] = {}  # of jobs that were submitted twice, the one that is gone on with
@@ -82,7 +85,7 @@ class ScnetJobTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the triggerer makes this trigger of; nothing in it is secret."""
         names = ("scnet_conn_id", "jobs", "poll_interval", "deadline", "fail_fast", "job_name", "dismissed")
-        more = ("array_size", "cancel_on_kill", "try_number")
+        more = ("array_size", "keeps", "cancel_on_kill", "try_number")
         arguments = {name: getattr(self, name) for name in (*names, *more)}
         return f"{__name__}.{type(self).__name__}", arguments
 
@@ -157,7 +160,8 @@ class ScnetJobTrigger(BaseTrigger):
         from airflow_provider_scnet.jobs.poller import Subject, shared_poller
 
         tag = JobTag.read(self.job_name) if self.job_name else None
-        origin = Origin(tag, frozenset(parse_jobs(self.dismissed)), self.array_size) if tag else None
+        dismissed = frozenset(parse_jobs(self.dismissed))
+        origin = Origin(tag, dismissed, self.array_size, self.job_name or "", self.keeps) if tag else None
         make_client = partial(_client, self.scnet_conn_id)
         return [
             (

@@ -44,6 +44,22 @@ def test_job_that_has_ended_leaves_the_choice_to_older_ones() -> None:
     assert choose(Origin(TAG), ref(8), [job(5)]) == ref(5)
 
 
+def test_kept_job_of_an_earlier_life_counts_for_all() -> None:
+    kept = replace(TAG, specification="abcdefgh")
+    jobs = [job(5, generation=1, specification="abcdefgh"), job(8, specification="abcdefgh")]
+    assert {choose(Origin(kept, keeps=True), one.ref, jobs) for one in jobs} == {ref(5)}
+    assert choose(Origin(kept), ref(8), jobs) == ref(8)
+    other = [job(5, generation=1, specification="hgfedcba"), jobs[1]]
+    assert choose(Origin(kept, keeps=True), ref(8), other) == ref(8)
+
+
+def test_job_that_is_about_to_end_takes_no_other_with_it() -> None:
+    """Its wait cannot know whether it ends well; that of the other one has chosen the other."""
+    jobs = [job(5, "COMPLETING"), job(8)]
+    assert [choose(Origin(TAG), one.ref, jobs) for one in jobs] == [ref(5), ref(8)]
+    assert surplus(Origin(TAG), ref(5), jobs) == []
+
+
 def test_surplus() -> None:
     jobs = [job(5), job(9), job(3, generation=1), job(12, generation=3)]
     assert [one.number for one in surplus(Origin(TAG), ref(5), jobs)] == [9, 3]

@@ -44,6 +44,15 @@ def test_name_tells_whose_end_it_is(name: str, is_own: bool, may_be_another: boo
     assert known().may_be_another(own) is may_be_another
 
 
+def test_name_that_was_cut_without_a_sign_tells_nothing() -> None:
+    name = TAG.name("channel_flow")
+    job = known()
+    job.expect(TAG, None, name)
+    for length in (10, 40):
+        assert job.own([past(name[:length])])
+    assert not job.own([past("channel_other")])
+
+
 def test_end_since_the_wait_began_is_no_other_jobs() -> None:
     assert not known().may_be_another([past("", ago=-1)])
     assert not known().may_be_another([])

@@ -5,6 +5,7 @@ import re
 import threading
 import time
 from datetime import timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -363,11 +364,12 @@ def test_time_out_tells_which_of_two_jobs_goes_on(scnet_default: ScnetEmulator, 
     name = operator._prepare(context).name
     older, younger = scnet_default.add_job(name=name), scnet_default.add_job(name=name)
     event = {"status": "timeout", "jobs": [older.ref], "asked": [younger.ref]}
+    duplicate = JobRef(SCHEDULER, older.user, younger.job_id)
+    give_up = partial(operator._wait, context, duplicate, timeout=0.5)
+    if deferrable:
+        give_up = partial(operator.execute_complete, context, event)
     with pytest.raises(ScnetWaitTimeoutError, match=f"{older.ref} .*goes on"):
-        if deferrable:
-            operator.execute_complete(context, event)
-        else:
-            operator._wait(context, JobRef(SCHEDULER, older.user, younger.job_id), timeout=0.5)
+        give_up()
     assert ti.pushed["job"] == older.ref
 
 
