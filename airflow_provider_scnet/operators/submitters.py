@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_scnet.api.reference import is_nothing
 from airflow_provider_scnet.exceptions import ScnetRequestError
+from airflow_provider_scnet.operators.instance import counts_clears
 from airflow_provider_scnet.operators.origin import AT_RUN_TIME, Origin, declared, told_by
 
 if TYPE_CHECKING:
@@ -133,11 +134,21 @@ def ask(context: Context, task_ids: Sequence[str], map_index: int | None, *, log
         refs = [ref for ref in context["ti"].xcom_pull(task_ids=list(task_ids), key="job", **where) or [] if ref]
         total, silent = _count(context, task_ids, map_index)
         # Who has not run since a clear may have run before: what is left of that, or nothing, says little of its job.
-        is_known = not silent or not getattr(context.get("dag_run"), "clear_number", 0)
+        is_known = not silent or _never_ran_before(context, task_ids)
         return Told(refs, is_known and total > 0 and len(refs) == total - silent)
     except Exception as error:
         logger.warning("Airflow does not say what %s told (%s).", ", ".join(task_ids), type(error).__name__)
         return Told([], is_all=False)
+
+
+def _never_ran_before(context: Context, task_ids: Sequence[str]) -> bool:
+    """Whether instances that never ran since the last clear are known not to have run before it."""
+    if getattr(context.get("dag_run"), "clear_number", 0):
+        return False
+    if hasattr(context["ti"], "get_ti_count"):
+        return counts_clears()
+    silent = [one for one in _instances(context) if one.task_id in task_ids and str(one.state) in NEVER_RAN]
+    return not any(one.try_number for one in silent)  # Airflow 2, where a clear keeps it
 
 
 def _count(context: Context, task_ids: Sequence[str], map_index: int | None) -> tuple[int, int]:

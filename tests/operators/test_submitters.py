@@ -112,7 +112,8 @@ def instance(pushed: Any, states: list[str]) -> Any:
         ([], [], False),  # no such task
     ],
 )
-def test_what_tasks_have_told(pushed: Any, states: list[str], is_all: bool) -> None:
+def test_what_tasks_have_told(pushed: Any, states: list[str], is_all: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow.__version__", "3.2.2")
     told = ask({"ti": instance(pushed, states)}, ["submit"], None)
     assert (told.refs, told.is_all) == ([ref for ref in pushed or [] if ref], is_all)
 
@@ -123,6 +124,23 @@ def test_instance_that_may_have_run_before_a_clear(pushed: list[str], states: li
     context: Any = {"ti": instance(pushed, states), "dag_run": SimpleNamespace(clear_number=1)}
     assert not ask(context, ["submit"], None).is_all
     assert ask({**context, "ti": instance(["r1", "r2"], ["success", "failed"])}, ["submit"], None).is_all
+
+
+def test_instance_that_may_have_run_before_a_clear_that_airflow_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before 3.2, it counts only clears that follow the end of a run; Airflow 2 tells whether there was a try."""
+    context: Any = {"ti": instance([], ["upstream_failed"]), "dag_run": SimpleNamespace(clear_number=0)}
+    monkeypatch.setattr("airflow.__version__", "3.1.8")
+    assert not ask(context, ["submit"], None).is_all
+    monkeypatch.setattr("airflow.__version__", "3.2.2")
+    assert ask(context, ["submit"], None).is_all
+
+
+@pytest.mark.parametrize(("tries", "is_all"), [(0, True), (1, False)])
+def test_instance_of_airflow_2_that_has_run_before_a_clear(tries: int, is_all: bool) -> None:
+    one = SimpleNamespace(task_id="submit", map_index=-1, state="upstream_failed", try_number=tries)
+    context: Any = {"dag_run": SimpleNamespace(clear_number=0, get_task_instances=lambda: [one])}
+    context["ti"] = AnswersOfAirflow2({})
+    assert ask(context, ["submit"], None).is_all is is_all
 
 
 def test_airflow_that_does_not_answer(caplog: pytest.LogCaptureFixture) -> None:
@@ -207,7 +225,7 @@ class AnswersOfAirflow2(Answers):
     def get_task_instances(self) -> list[Any]:
         indexes = {key: -1 if self._of(key) == key else int(key.rpartition("_")[2]) for key in self._states}
         return [
-            SimpleNamespace(task_id=self._of(key), map_index=indexes[key], state=state)
+            SimpleNamespace(task_id=self._of(key), map_index=indexes[key], state=state, try_number=0)
             for key, state in self._states.items()
         ]
 

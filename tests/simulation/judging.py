@@ -59,7 +59,7 @@ class Judge:
                 for one in jobs
                 if asked[one.ref].wanted == asked[job.ref].wanted
                 and one.submitted_at > ended_at + 60
-                and not asked[one.ref].is_doubtful
+                and not asked[one.ref].may_seem_cleared(asked[job.ref])
             ]
             is_good = self._rules.is_good(job, task)
             self._rules.check(not (is_good and again), f"{again} submitted although {job.ref} had ended well")

@@ -6,6 +6,7 @@ import heapq
 import itertools
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -25,6 +26,8 @@ TO_DIE = 5.0
 HERE = threading.local()
 """``airflow`` is the one whose process runs in this thread."""
 IS_AIRFLOW_2 = airflow_version.startswith("2.")
+COUNTS_CLEARS = not airflow_version.startswith(("2.", "3.0.", "3.1."))
+"""Whether ``clear_number`` grows with clears in a run that has not ended."""
 _START = threading.Thread.start  # which simulations replace
 _HANGS_AFTER = 300.0
 
@@ -196,11 +199,16 @@ class WireOfWorkers(Wire):
     def _submit(self, request: requests.PreparedRequest, kwargs: dict[str, Any]) -> Any:
         asked, lasts, self.submission_lasts = HERE.airflow.asked, self.submission_lasts, None
         if lasts is not None:
-            self._virtual.plan(self._virtual.elapsed() + lasts, partial(self._take, request, asked, {"timeout": None}))
+            self._virtual.plan(self._virtual.elapsed() + lasts, partial(self._take_late, request, asked))
             raise requests.ConnectionError("broken", request=request)
         answer = self._take(request, asked, kwargs)
         HERE.airflow.worker.step()
         return answer
+
+    def _take_late(self, request: requests.PreparedRequest, asked: Any) -> None:
+        """Nobody waits for the answer any more."""
+        with suppress(requests.RequestException):
+            self._take(request, asked, {"timeout": None})
 
     def _take(self, request: requests.PreparedRequest, asked: Any, kwargs: dict[str, Any]) -> Any:
         known = len(self._scnet.jobs)

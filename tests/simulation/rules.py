@@ -106,7 +106,7 @@ class Rules:
             self.check(not goes_on, f"submits although {number} goes on")
             is_same = asked.dag.command == now.dag.command
             is_wanted = asked.wanted == now.wanted or (is_same and self._is_kept(number, now))
-            is_thrown_away = number in airflow.worker.deleted and is_wanted and not now.is_doubtful
+            is_thrown_away = number in airflow.worker.deleted and is_wanted and not now.may_seem_cleared(asked)
             self.check(not is_thrown_away, f"deletes {number}, which it could have gone on with, and submits")
 
     def check_chosen(self, airflow: Airflow, task: Task, ref: str) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_scnet.exceptions import ScnetPermanentError, ScnetQueueFullError, ScnetWaitTimeoutError
-from airflow_provider_scnet.operators.instance import counts_clears
 from airflow_provider_scnet.operators.scnet import ScnetSubmitJobOperator
 from tests.simulation.judging import Judge
 from tests.simulation.processes import DiedError, TimedOutError, Worker, live_in
@@ -63,7 +62,6 @@ class Run:
             dag,
             self._draw_tasks(indexes, dag),
             began=datetime.fromtimestamp(EPOCH, UTC) - timedelta(days=1),
-            counts_every_clear=rng.random() < 0.7 or counts_clears(),
             keeps_store=rng.random() < 0.5,
         )
         self._judge = Judge(region, self.airflow, has_arrays=array_size is not None)
@@ -157,7 +155,7 @@ class Run:
                 self._begin_anew(task)
             task.begin_try()
             self._go_on(task, partial(self._begin, task, waits=len(tasks) > 1 or self.rng.random() < 0.6))
-        self._time.plan(self._time.elapsed() + self.rng.choice((0, 30, 100, 300)), partial(self._meddle, tasks[0]))
+        self._time.plan(self._time.elapsed() + self.rng.choice((0, 30, 100, 300)), partial(self._meddle, *tasks))
         while deferred := [task for task in tasks if task.state == "deferred"]:
             for task, event in zip(deferred, self._fire(deferred), strict=True):
                 self._go_on(task, partial(self._resume, task, event))
@@ -171,7 +169,7 @@ class Run:
             ref = work()
             said = f"green, {ref}" if ref else "marked"
             if ref:
-                task.succeed(ref)
+                task.succeed(ref, is_lost=task.tries <= task.generation and self.rng.random() < 0.1)
                 self._judge.judge_green(task, ref)
             else:
                 task.state = "failed"
@@ -241,8 +239,11 @@ class Run:
             task.operator.resume_execution("__fail__", {"error": "Trigger timeout"}, context)
         return task.operator.execute_complete(context, event)
 
-    def _meddle(self, task: Task) -> None:
-        """The job may end badly meanwhile, be preempted and go on, or have a twin that is listed while it runs."""
+    def _meddle(self, task: Task, *others: Task) -> None:
+        """
+        The job may end badly meanwhile, be preempted and go on, or have a twin that is listed while it runs, unless the
+        task goes on only when others do.
+        """
         if not (jobs := [job for job in self._rules.jobs_like(task, self.airflow) if job.active]):
             return
         job = jobs[-1]
@@ -253,7 +254,7 @@ class Run:
         elif self.rng.random() < 0.3:
             self._rules.spoil(job)
             job.become(self.rng.choice(ENDS))
-        elif task.state in ("running", "deferred") and self.rng.random() < 0.3 and not self._array_size:
+        elif not others and task.state in ("running", "deferred") and self.rng.random() < 0.3 and not self._array_size:
             job.ends_at = self.scnet.clock.now() + 200
             self._judge.twins.append(twin := self.scnet.add_job(name=job.name))
             self._rules.note_twin(twin, job)

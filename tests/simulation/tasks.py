@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from airflow_provider_scnet.operators.scnet import ScnetSubmitJobOperator
-from tests.simulation.processes import IS_AIRFLOW_2, Worker
+from tests.simulation.processes import COUNTS_CLEARS, IS_AIRFLOW_2, Worker
 from tests.tags import tag_of
 
 RUN = {"dag_id": "d", "run_id": "r"}
@@ -78,6 +78,7 @@ class Asked:
     :param life: number of clears before it.
     :param known_since: the try that Airflow shows to have begun this life: the one before it had succeeded; 0 if none.
     :param cleared_at: when it was cleared last, in seconds since the epoch.
+    :param has_returned: a try of this life was lost after it had returned.
     """
 
     airflow: str
@@ -89,6 +90,7 @@ class Asked:
     cleared: Clear
     known_since: int
     cleared_at: float
+    has_returned: bool
     dag: Dag
 
     def is_told_from(self, before: Asked) -> bool:
@@ -100,11 +102,20 @@ class Asked:
         if before.generation != self.generation or before.try_number < self.known_since:
             return True
         has_clear_between = before.life < self.cleared.life and before.clear_number != self.clear_number
-        return has_clear_between and self.cleared.generation == self.generation and not self.is_doubtful
+        return has_clear_between and self.cleared.generation == self.generation and not self._has_other_retries
+
+    def may_seem_cleared(self, before: Asked) -> bool:
+        """
+        Tell whether a retry may look like a clear.
+
+        :param before: what an earlier try of the same life has asked for.
+        """
+        has_returned = self.has_returned and not (COUNTS_CLEARS and before.clear_number == self.clear_number)
+        return has_returned or self._has_other_retries
 
     @property
-    def is_doubtful(self) -> bool:
-        """Whether ``retries`` are not what the generation was made of: a retry may look like a clear."""
+    def _has_other_retries(self) -> bool:
+        """Whether ``retries`` are not what the generation was made of."""
         return self.cleared.retries != self.dag.retries
 
     @property
@@ -124,6 +135,7 @@ class Task:
     :param loop: the pass of a loop, and what it is of; ``None`` outside of loops.
     :param keys: what earlier tries have left in XCom, as the server tells a try that begins.
     :param cleared_at: when it was cleared last, in seconds since the epoch.
+    :param has_returned: a try of this life was lost after it had returned.
     :param asked: what the present try asks for.
     """
 
@@ -139,6 +151,7 @@ class Task:
     state: str = "none"
     keys: tuple[str, ...] = ()
     cleared_at: float = 0.0
+    has_returned: bool = False
     xcom: dict[str, Any] = field(default_factory=dict)
     asked: Asked | None = None
     operator: Any = None
@@ -154,7 +167,7 @@ class Task:
         :param retries: in the DAG; ``None`` if that is without the task at this moment.
         """
         self.life += 1
-        self.state = "none"
+        self.state, self.has_returned = "none", False
         if retries is None:
             self.generation = max(self.generation, self.tries)
         else:
@@ -197,10 +210,15 @@ class Task:
         is_noted = f"_g{self.generation}_" in noted.get("name", "")
         return self.tries if "return_value" in self.keys else noted["since"] if is_noted else 0
 
-    def succeed(self, ref: str) -> None:
-        """End well."""
-        self.state, self.last_success = "success", self.tries
+    def succeed(self, ref: str, *, is_lost: bool) -> None:
+        """
+        End well.
+
+        :param is_lost: whether Airflow does not come to know of it.
+        """
         self.xcom["return_value"] = ref
+        self.state, self.has_returned = "up_for_retry" if is_lost else "success", is_lost or self.has_returned
+        self.last_success = self.last_success if is_lost else self.tries
 
 
 @dataclass
@@ -209,7 +227,6 @@ class Airflow:
     One Airflow, and a run of its DAG.
 
     :param name: of the database; a copy has the same.
-    :param counts_every_clear: whether ``clear_number`` grows with clears in a run that has not ended (3.2 and later).
     :param keeps_store: whether a clear keeps the state store.
     :param sought: map index of the task that tears down, if it is in a mapped group with those that submit.
     :param items: of that group, after the last clear.
@@ -221,7 +238,6 @@ class Airflow:
     dag: Dag
     tasks: list[Task]
     began: datetime
-    counts_every_clear: bool = True
     keeps_store: bool = True
     clear_number: int = 0
     sought: int | None = None
@@ -271,7 +287,7 @@ class Airflow:
         :param is_in_dag: whether the DAG is with the task at this moment.
         :param ended_at: the present if the run has ended and begins anew, ``None`` if it has not.
         """
-        self.clear_number += self.counts_every_clear or ended_at is not None
+        self.clear_number += COUNTS_CLEARS or ended_at is not None
         self.began = ended_at or self.began
         for task in tasks:
             task.clear(retries=self.dag.retries if is_in_dag else None, keeps_store=self.keeps_store)
@@ -288,6 +304,7 @@ class Airflow:
             cleared=task.cleared,
             known_since=task.known_since,
             cleared_at=task.cleared_at,
+            has_returned=task.has_returned,
             dag=self.dag,
         )
 
