@@ -107,15 +107,15 @@ class Pager:
                 return
 
     def _ask(self, get: Callable[[dict[str, str]], Answer], start: int) -> Answer:
-        while True:
-            limit = self._size
-            try:
-                return get({"start": str(start), "limit": str(limit)})
-            except ScnetError as error:
-                if error.code != REFUSED_PARAMETER or limit == DOCUMENTED_PAGE_SIZE:
-                    self._size = PAGE_SIZE  # it was not the limit
-                    raise
-                self._size = DOCUMENTED_PAGE_SIZE
+        """A smaller page that is refused, too, or fails tells nothing of the limit; one that comes does."""
+        try:
+            return get({"start": str(start), "limit": str(self._size)})
+        except ScnetError as error:
+            if error.code != REFUSED_PARAMETER or self._size == DOCUMENTED_PAGE_SIZE:
+                raise
+        answer = get({"start": str(start), "limit": str(DOCUMENTED_PAGE_SIZE)})
+        self._size = DOCUMENTED_PAGE_SIZE
+        return answer
 
 
 def never() -> bool:

@@ -117,6 +117,17 @@ def test_page_size_that_is_refused(scnet: ScnetEmulator, client: ScnetClient, ca
     assert [request.query["limit"] for request in scnet.requests] == ["100", "25", "25", "25", "25"]
 
 
+def test_limit_that_was_found_outlasts_other_refusals(scnet: ScnetEmulator, client: ScnetClient) -> None:
+    """Else each look would ask for its first page twice."""
+    scnet.largest_limit = DOCUMENTED_PAGE_SIZE
+    client.list_jobs(SCHEDULER)
+    scnet.fail("list", code="404")
+    with pytest.raises(ScnetError):
+        client.list_jobs(SCHEDULER)
+    client.list_jobs(SCHEDULER)
+    assert [request.query["limit"] for request in scnet.requests] == ["100", "25", "25", "25"]
+
+
 def test_refusal_that_is_not_about_the_page_size(scnet: ScnetEmulator, client: ScnetClient) -> None:
     scnet.fail("list", code="10004", times=2)
     with pytest.raises(ScnetPermanentError, match="10004"):
