@@ -10,6 +10,7 @@ from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.listing import DOCUMENTED_PAGE_SIZE, PAGE_SIZE
 from airflow_provider_scnet.api.transport import Transport
 from airflow_provider_scnet.exceptions import (
+    ScnetError,
     ScnetPermanentError,
     ScnetTransientError,
 )
