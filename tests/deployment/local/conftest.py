@@ -35,8 +35,6 @@ class LocalDeployment(Deployment):
             "AIRFLOW_CONN_SCNET_DEFAULT": scnet.connection(),
             "AIRFLOW__CORE__EXECUTOR": "SequentialExecutor" if IS_AIRFLOW_2 else "LocalExecutor",
             "AIRFLOW__CORE__PARALLELISM": "8",
-            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "1",  # a file that is edited is read again soon
-            "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "1",
         }
         components = {"scheduler": ["scheduler"], "triggerer": ["triggerer"]}
         if not IS_AIRFLOW_2:

@@ -18,6 +18,7 @@ def edit(deployment: LocalDeployment, dag_id: str, retries: int, command: str) -
     """Edit the DAG file, and wait until Airflow has read it."""
     edits = deployment.home / "dags" / "cleared.json"
     edits.write_text(json.dumps({dag_id: {"retries": retries, "command": command}}))
+    edits.with_suffix(".py").touch()  # a file that has changed is read again at once
     if IS_AIRFLOW_2:
         deployment.run("dags", "reserialize")
     deployment.wait_for(lambda: deployment.do("retries_of", dag_id=dag_id, task_id="submit") == retries)
