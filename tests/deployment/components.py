@@ -26,7 +26,7 @@ LINES = 40
 """Of each log that are shown when something does not happen."""
 LONGEST_STOP = 60.0
 """Seconds for a process to end that was asked to."""
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds for anything to happen; a machine may be busy."""
 
 

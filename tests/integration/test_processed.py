@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -47,10 +46,19 @@ with DAG("beside_them", schedule=None):
 """
 
 
+def copy_database(source: Path, target: Path) -> None:
+    """
+    By SQLite itself. Whoever opens and closes the file of a database takes all locks from it that this process holds,
+    and one who opens it meanwhile destroys what Airflow goes on with here ("database disk image is malformed").
+    """
+    with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(target)) as copy:
+        original.backup(copy)
+
+
 @pytest.mark.usefixtures("airflow")
 def test_references_reach_airflow(tmp_path: Path) -> None:
     """An instance of a subclass of text makes a whole file vanish from Airflow 3, without an import error."""
-    shutil.copy(HOME / "airflow.db", tmp_path)
+    copy_database(HOME / "airflow.db", tmp_path / "airflow.db")
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags" / "references.py").write_text(DAGS)
     settings = {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path / "dags")}

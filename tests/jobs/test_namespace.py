@@ -205,28 +205,30 @@ def test_api_server_that_fails_is_no_proof_that_there_is_none(monkeypatch: pytes
 
 @pytest.mark.skipif(not AIRFLOW_V_2, reason="tasks of Airflow 3 ask the API server")
 def test_variable_that_the_database_does_not_tell_is_not_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow import settings
     from airflow.models.variable import Variable
     from cryptography.fernet import Fernet, MultiFernet
+    from sqlalchemy import create_engine
+    from sqlalchemy.orm import scoped_session, sessionmaker
+    from sqlalchemy.pool import StaticPool
 
-    table: Any = Variable.__table__
-    earlier: Any
-    present: Any
+    # A database of its own: that of the other tests may have all tables, or none.
+    empty: Any = create_engine("sqlite://", poolclass=StaticPool)
+    monkeypatch.setattr("airflow.settings.Session", scoped_session(sessionmaker(bind=empty)))
     monkeypatch.delenv(f"AIRFLOW_VAR_{KEY.upper()}", raising=False)
     namespace.cache_clear()
     with pytest.raises(ScnetTransientError, match=f"Variable {KEY} cannot be read"):
         namespace()  # no such table: Airflow goes on without a word
-    table.create(settings.engine)
-    try:
-        earlier, present = (MultiFernet([Fernet(Fernet.generate_key())]) for _ in range(2))
-        earlier.is_encrypted = present.is_encrypted = True
-        monkeypatch.setattr("airflow.models.crypto._fernet", earlier)
-        Variable.set(KEY, "abc")
-        monkeypatch.setattr("airflow.models.crypto._fernet", present)
-        with pytest.raises(ScnetTransientError, match=f"Variable {KEY} cannot be read"):
-            namespace()
-    finally:
-        table.drop(settings.engine)
+    table: Any = Variable.__table__
+    table.create(empty)
+    earlier: Any
+    present: Any
+    earlier, present = (MultiFernet([Fernet(Fernet.generate_key())]) for _ in range(2))
+    earlier.is_encrypted = present.is_encrypted = True
+    monkeypatch.setattr("airflow.models.crypto._fernet", earlier)
+    Variable.set(KEY, "abc")
+    monkeypatch.setattr("airflow.models.crypto._fernet", present)
+    with pytest.raises(ScnetTransientError, match=f"Variable {KEY} cannot be read"):
+        namespace()
 
 
 def test_secrets_backend_that_fails_hides_nothing(variables: Variables, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,10 @@ class LocalDeployment(Deployment):
             "AIRFLOW_CONN_SCNET_DEFAULT": scnet.connection(),
             "AIRFLOW__CORE__EXECUTOR": "SequentialExecutor" if IS_AIRFLOW_2 else "LocalExecutor",
             "AIRFLOW__CORE__PARALLELISM": "8",
+            # Airflow 2's scheduler takes note that a DAG has changed, with the DAG that it read up to ten seconds ago,
+            # and adds what is new never. And neither is to wait with writing.
+            "AIRFLOW__CORE__MIN_SERIALIZED_DAG_FETCH_INTERVAL": "0",
+            "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
         }
         components = {"scheduler": ["scheduler"], "triggerer": ["triggerer"]}
         if not IS_AIRFLOW_2:
