@@ -35,7 +35,7 @@ class Origin:
 
     def owns(self, tag: JobTag) -> bool:
         """Tell whether a job with this tag may be the one that counts."""
-        is_kept = self.keeps and bool(tag.specification) and tag.generation < self.tag.generation
+        is_kept = self.keeps and bool(tag.specification) and self.tag.is_of_later_life(tag)
         return tag == (replace(self.tag, generation=tag.generation) if is_kept else self.tag)
 
 
@@ -123,15 +123,15 @@ def choose(origin: Origin, ours: JobRef, jobs: Iterable[TaggedJob]) -> JobRef:
     :param jobs: of the same task instance that go on.
     """
     rivals = [job for job in jobs if origin.owns(job.tag) and job.ref not in origin.dismissed]
-    older = [job for job in rivals if job.number < number_of(ours) and not job.is_on_its_way_out]
+    older = [job for job in rivals if job.number < ours.number and not job.is_on_its_way_out]
     return min(older, key=lambda job: job.number).ref if older else ours
 
 
 def surplus(origin: Origin, chosen: JobRef, jobs: Iterable[TaggedJob]) -> list[TaggedJob]:
     """
     Return the jobs that must not go on beside the chosen one. While that one goes on, these are all others; once it has
-    ended, or is about to, a younger one may be the next try's, or what another wait has chosen. One of a later
-    generation never is: then it is the wait that has outlived its time.
+    ended, or is about to, a younger one may be the next try's, or what another wait has chosen. One that was submitted
+    after a clear never is surplus: then it is the wait that has outlived its time.
 
     :param jobs: of the same task instance that go on, the chosen one among them if it does.
     """
@@ -141,11 +141,6 @@ def surplus(origin: Origin, chosen: JobRef, jobs: Iterable[TaggedJob]) -> list[T
         job
         for job in listed
         if job.ref != chosen
-        and job.tag.generation <= origin.tag.generation
-        and (goes_on or job.number < number_of(chosen) or job.tag.generation < origin.tag.generation)
+        and not job.tag.is_of_later_life(origin.tag)
+        and (goes_on or job.number < chosen.number or origin.tag.is_of_later_life(job.tag))
     ]
-
-
-def number_of(ref: JobRef) -> int:
-    """Return the number of a job, or of the array that it is a member of."""
-    return ref.number

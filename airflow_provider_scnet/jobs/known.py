@@ -148,10 +148,7 @@ class Known:
         return now - self._missing_since >= PROVEN_AFTER
 
     def _missing_count(self, records: Iterable[JobRecord]) -> int:
-        """The member that starts last may be listed by the array's own number, and a single one always."""
-        own = {self.ref.job_id, self.ref.id.array}
-        told = {record.job_id for record in records if record.job_id in own or is_one_member(record.job_id)}
-        return (self.size or 0) - len(told)
+        return (self.size or 0) - count_members(self.ref, records)
 
     def _is_meant(self, job_id: str) -> bool:
         return self.ref.id.members is None or job_id in self.ref.id.member_ids()
@@ -172,6 +169,18 @@ class Known:
         if any(name.startswith(record.name) for name in self._names):
             return None
         return None if tag and not tag.specification else False
+
+
+def count_members(ref: JobRef, records: Iterable[JobRecord]) -> int:
+    """
+    Count the members of an array that lists tell of one by one. The one that starts last may be listed by the array's
+    own number, and a single one always.
+
+    :param ref: the array.
+    :param records: what lists say of it.
+    """
+    own = {ref.job_id, ref.id.array}
+    return len({record.job_id for record in records if record.job_id in own or is_one_member(record.job_id)})
 
 
 def _waits(record: JobRecord) -> bool:

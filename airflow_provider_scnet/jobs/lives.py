@@ -52,6 +52,14 @@ class Life:
         """Tell whether a job of an earlier life is of the same command and resources, which 0.2.0 did not tell."""
         return self.is_of_same_instance(tag) and tag.specification == self.tag.specification
 
+    def is_over(self, tag: JobTag) -> bool:
+        """
+        Tell whether a job shows that this life is over: that it was submitted after a clear that came later.
+
+        :param tag: of a job of this task instance.
+        """
+        return self.translated(tag).is_of_later_life(self.tag)
+
     def is_later_than(self, tag: JobTag) -> bool:
         """
         Tell whether a job of the same generation was submitted before a clear. Airflow's ``max_tries`` is the same

@@ -14,6 +14,7 @@ from typing import Any, Self
 from airflow_provider_scnet.api.reference import is_nothing
 from airflow_provider_scnet.exceptions import ScnetRequestError
 from airflow_provider_scnet.jobs.namespace import Namespace
+from airflow_provider_scnet.wording import shown
 
 LONGEST_OWN_PART = 32
 """Characters of the user's own name that are kept; schedulers and their tables cut long ones."""
@@ -88,13 +89,18 @@ class JobTag:
         submitted = f"_t{self.try_number}c{self.clears}_s{self.specification}" if self.specification else ""
         return f"{safe or 'job'}_{self.task}{iteration}{member}_g{self.generation}{submitted}"
 
-    def is_of_same_instance(self, other: JobTag) -> bool:
+    def is_of_later_life(self, other: JobTag) -> bool:
         """
-        Tell whether another job is of the same task instance, of whatever generation.
+        Tell whether a clear lies between another job of the same task instance and this one. Tries only grow, but not
+        so the generation: a clear makes a smaller one if ``retries`` were lowered before. It is all that 0.2.0 told.
 
         :param other: its tag.
         """
-        return self.instance == other.instance
+        if self.generation == other.generation:
+            return False
+        if self.try_number and other.try_number:
+            return (self.try_number, self.generation) > (other.try_number, other.generation)
+        return self.generation > other.generation
 
     @property
     def instance(self) -> tuple[str, str, int]:
@@ -163,14 +169,14 @@ def read_task_tags(value: Any) -> list[str]:
         return []
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, Sequence) or not all(isinstance(text, str) for text in texts):
-        raise ScnetRequestError(f"job_tags={value!r}: must be texts such as 'k3m2x4a7pq5t'.")
+        raise ScnetRequestError(f"job_tags={shown(value)}: must be texts such as 'k3m2x4a7pq5t'.")
     tags = list(dict.fromkeys(tag for text in texts for tag in re.split(r"[\s,]+", text) if tag))
     for tag in tags:
         if not re.fullmatch(_TASK, tag):
             named = JobTag.read(tag)
             hint = f" In this name it is {named.task!r}, which stands for all jobs of the task." if named else ""
             raise ScnetRequestError(
-                f"job_tags: {tag!r} is no tag, which has {_TAG_LENGTH} letters a-z and digits 2-7.{hint}"
+                f"job_tags: {shown(tag)} is no tag, which has {_TAG_LENGTH} letters a-z and digits 2-7.{hint}"
             )
     return tags
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass
@@ -88,8 +88,8 @@ class Poller:
         self._doomed: set[JobRef] = set()
         self._reaping: asyncio.Task[None] | None = None
         self._is_closed = False
-        self.users = 0
-        """How many hold on to this poller."""
+        self.holders: dict[object, Collection[JobRef]] = {}
+        """Who holds on to this poller, and the jobs that each asks for, though perhaps not in every look."""
 
     async def look(self, jobs: Followed, within: float, *, is_last: bool = False) -> Glance:
         """
@@ -138,7 +138,8 @@ class Poller:
             await self._wait_until_due()
             requests, self._requests = self._requests, set()
             try:
-                trouble = await in_thread(self._subject.connection, partial(self._look, _union(requests)))
+                held = [ref for refs in self.holders.values() for ref in refs]
+                trouble = await in_thread(self._subject.connection, partial(self._look, _union(requests), held))
                 self._pace(trouble, max(request.within for request in requests))
             except Exception as error:  # no look will help: for each to tell
                 for request in requests:
@@ -161,7 +162,7 @@ class Poller:
     def _due(self, request: _Request) -> float:
         return request.due if request.is_last else max(request.due, self._not_before)
 
-    def _look(self, jobs: Followed) -> Exception | None:
+    def _look(self, jobs: Followed, held: Iterable[JobRef]) -> Exception | None:
         """Runs in a thread, and nowhere twice at a time. Who asks now knows of no outcome that was told before."""
         try:
             if self._watch:
@@ -173,7 +174,7 @@ class Poller:
                 self._watch = self._watch or Watch(client, {}, logger=log)
                 self._watch.client, self._needs_client = client, False
             watch = cast("Watch", self._watch)
-            watch.follow(jobs)
+            watch.follow(jobs, held=held)
             watch.look()
         except Exception as error:  # of SCNet, or of Airflow, which holds the Connection
             self._needs_client = True
@@ -197,20 +198,25 @@ _POLLERS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Subject, Poller]] = 
 
 
 @contextmanager
-def shared_poller(subject: Subject, make_client: Callable[[], ScnetClient]) -> Iterator[Poller]:
+def shared_poller(
+    subject: Subject, make_client: Callable[[], ScnetClient], jobs: Collection[JobRef]
+) -> Iterator[Poller]:
     """
-    Return the poller of all who look at the same jobs in this event loop. It lives as long as somebody holds on to it.
+    Return the poller of all who look at the same scheduler in this event loop. It lives as long as somebody holds on to
+    it, and what it knows of a job as long as somebody does who asks for that job.
 
     :param make_client: how whoever is first makes the client.
+    :param jobs: that will be asked for.
     """
     pollers = _POLLERS.setdefault(asyncio.get_running_loop(), {})
     poller = pollers.setdefault(subject, Poller(subject, make_client))
-    poller.users += 1
+    holder = object()
+    poller.holders[holder] = jobs
     try:
         yield poller
     finally:
-        poller.users -= 1
-        if not poller.users:
+        del poller.holders[holder]
+        if not poller.holders:
             del pollers[subject]
             poller.close()
 

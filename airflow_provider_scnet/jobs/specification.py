@@ -15,6 +15,8 @@ from airflow_provider_scnet.wording import shown
 _WALLTIME = re.compile(r"(?:(\d{1,4})-)?(\d{1,6}):([0-5]?\d):([0-5]?\d)")
 _MEMORY = re.compile(r"([1-9]\d{0,8})\s*([MG])B?", re.IGNORECASE)
 _EXCLUSIVE_OF_EACH_OTHER = (("nodes", "node_list"), ("cores", "cores_per_node"))
+ARRAY_SIZE = "GAP_MULTI_SUB"
+"""The member of a submission that holds the number of an array's members."""
 _TEMPLATE = re.compile(r"\{[{%]")
 _COMMENT = "{#"
 """Where a comment for Jinja begins, unless the DAG says otherwise."""
@@ -115,7 +117,7 @@ class JobSpecification:
             "GAP_NDCU": written["dcus_per_node"],
             "GAP_JOB_MEM": written["memory_per_node"],
             "GAP_EXCLUSIVE": written["exclusive"],
-            "GAP_MULTI_SUB": written["array_size"],
+            ARRAY_SIZE: written["array_size"],
             "GAP_SCHEDULER_OPT_WEB": written["scheduler_options"],
         }
         return {**required, **{member: text for member, text in optional.items() if text}}

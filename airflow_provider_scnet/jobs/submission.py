@@ -19,12 +19,14 @@ from airflow_provider_scnet.exceptions import (
 )
 from airflow_provider_scnet.jobs.deletion import Deletion
 from airflow_provider_scnet.jobs.evidence import read_detail
+from airflow_provider_scnet.jobs.known import count_members
 from airflow_provider_scnet.jobs.lives import Life
 from airflow_provider_scnet.jobs.memory import Memory, Notebook
 from airflow_provider_scnet.jobs.naming import JOB_NAME
 from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.outcome import Ending
 from airflow_provider_scnet.jobs.search import GOES_ON, Findings, Search, TaggedJob
+from airflow_provider_scnet.jobs.specification import ARRAY_SIZE
 from airflow_provider_scnet.wording import counted, quote, sentences
 
 SETTLING_TIME = 60.0
@@ -91,6 +93,7 @@ class Submission:
         self._is_stopped = False
         self._memory = Memory(sent_at=0.0 if is_retry else None)  # long ago, at an unknown time
         self._met: set[JobRef] = set()
+        self._ended: set[JobRef] = set()  # which lists that lag may show again
 
     def stop(self) -> None:
         """
@@ -162,13 +165,14 @@ class Submission:
             elapsed = self._patience.now() - began
             has_settled, is_late = elapsed >= SETTLING_TIME, elapsed >= SETTLING_TIME + PATIENCE_WITH_LISTS
             found = self._look(with_past=asks_past or has_settled)
+            self._give_way(found.jobs)
             is_blank = found.are_complete and not found.live
             result = self._result_of(found.jobs)
             is_proven = found.are_complete and (has_settled or self._has_seen_the_end(found.jobs))
             is_sure = result is not None and (has_settled or self._is_ours_for_sure(result, is_open=is_open))
             is_told = is_sure and not found.trouble  # beside a result, the history has to tell of all members
             is_seen = was_blank or not is_blank
-            is_absent = is_proven and is_seen and (is_late or not self._is_one_just_ending(found.jobs))
+            is_absent = is_proven and is_seen and (is_late or not self._may_one_end_well(found.jobs))
             if is_told or is_absent:
                 self._end([job for job in found.jobs if job is not result])
                 return result
@@ -228,10 +232,15 @@ class Submission:
         alive = [job for job in jobs if not self._was_killed(job)]
         going_on = [job for job in alive if job.phase in GOES_ON and not job.is_on_its_way_out]
         ours = [job for job in going_on if self.life.owns(job.tag) or self._keeps(job)]
-        done = [job for job in alive if job.ending is Ending.COMPLETED and self._is_result(job)]
+        done = [job for job in alive if self._ended_well(job) and self._is_result(job)]
         if ours:
             return min(ours, key=lambda job: job.number)
         return min(done, key=lambda job: (-job.tag.try_number, job.number), default=None)
+
+    def _ended_well(self, job: TaggedJob, *, counted: bool = True) -> bool:
+        """Members that were cancelled while they waited leave no record: so many ends have to be told as there are."""
+        size = int(self._target.members.get(ARRAY_SIZE, 0)) if counted else 0
+        return job.ending is Ending.COMPLETED and count_members(job.ref, job.records) >= size
 
     def _is_result(self, job: TaggedJob) -> bool:
         return self.life.owns(job.tag) or (job.ref == self._memory.ref and self._keeps(job))
@@ -246,8 +255,19 @@ class Submission:
         """Whether the one job that is known to have been submitted is known to have ended."""
         return any(job.ref == self._memory.ref and job.ending and not job.may_be_listed_late for job in jobs)
 
-    def _is_one_just_ending(self, jobs: list[TaggedJob]) -> bool:
-        return any(self.life.owns(job.tag) and job.is_just_ending and not self._was_killed(job) for job in jobs)
+    def _may_one_end_well(self, jobs: list[TaggedJob]) -> bool:
+        """Whether one is just ending, or is an array of which the history may tell more members later."""
+        ours = [job for job in jobs if self.life.owns(job.tag) and not self._was_killed(job)]
+        return any(job.is_just_ending or self._ended_well(job, counted=False) for job in ours)
+
+    def _give_way(self, jobs: list[TaggedJob]) -> None:
+        """A worker that is cut off goes on after a clear, of which it does not know."""
+        later = [job for job in jobs if self.life.is_over(job.tag) and job.phase in GOES_ON]
+        if later:
+            raise ScnetStoppedError(
+                f"Job {later[0].ref} belongs to try {later[0].tag.try_number} of this task, after a clear. This is try "
+                f"{self.life.tag.try_number}, of before it: it submits nothing, and leaves that job alone."
+            )
 
     def _not_told(self, found: Findings, elapsed: float) -> ScnetError:
         return found.trouble or ScnetTransientError(
@@ -259,12 +279,14 @@ class Submission:
     def _adopt(self, job: TaggedJob) -> JobRef:
         self._met.discard(job.ref)
         self._log.info("Reconnected to job %s (%s).", job.ref, job.records[0].state)
-        self._notebook.note_after(replace(self._memory, sent_at=self._patience.wall_clock(), ref=job.ref))
+        adopted = replace(self._memory, sent_at=self._patience.wall_clock(), ref=job.ref, is_done=False)
+        self._notebook.note_after(adopted)
         return job.ref
 
     def _end(self, jobs: list[TaggedJob]) -> None:
         """Those of them that may go on."""
-        doomed = {job.ref: self._why_not(job) for job in jobs if job.may_go_on(self._now())}
+        left = [job for job in jobs if job.ref not in self._ended and job.may_go_on(self._now())]
+        doomed = {job.ref: self._why_not(job) for job in left}
         if not doomed:
             return
         self._log.warning(
@@ -273,6 +295,7 @@ class Submission:
             ", ".join(f"{ref} ({why})" for ref, why in doomed.items()),
         )
         Deletion(self._client, list(doomed), DeleteOptions(), logger=self._log).run()
+        self._ended |= doomed.keys()
 
     def _why_not(self, job: TaggedJob) -> str:
         if self.life.owns(job.tag):
@@ -290,7 +313,7 @@ class Submission:
     def _submit(self) -> JobRef:
         target, before = self._target, self._memory
         self._check()
-        sent = replace(before, sent_at=self._patience.wall_clock(), ref=None)
+        sent = replace(before, sent_at=self._patience.wall_clock(), ref=None, is_done=False)
         self._notebook.note_before(sent)
         self._memory = sent
         self._check()  # writing may have taken long

@@ -68,16 +68,17 @@ class Watch:
         """Whether the last look would have told more, had what it has seen stayed so for longer."""
         self.follow(jobs if isinstance(jobs, Mapping) else dict.fromkeys(jobs))
 
-    def follow(self, jobs: Followed) -> None:
+    def follow(self, jobs: Followed, *, held: Iterable[JobRef] = ()) -> None:
         """
         Watch these from now on, instead of those before.
 
         :param jobs: what is known of those that were watched before stays known.
+        :param held: others, of which it stays known as well: they will be watched again.
         """
         self._duplicates.follow(jobs)
-        watched = set(map(self.current, jobs))
-        self._outcomes = {ref: outcome for ref, outcome in self._outcomes.items() if ref in watched}
-        self._known = {ref: known for ref, known in self._known.items() if ref in watched}
+        kept = {self.current(ref) for refs in (jobs, held) for ref in refs}
+        self._outcomes = {ref: outcome for ref, outcome in self._outcomes.items() if ref in kept}
+        self._known = {ref: known for ref, known in self._known.items() if ref in kept}
         self._know(jobs)
 
     def forget_outcomes(self) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_scnet.exceptions import ScnetJobsNotDeletedError
+from airflow_provider_scnet.exceptions import ScnetError, ScnetJobsNotDeletedError
 from airflow_provider_scnet.jobs.options import DeleteOptions, seconds
 from airflow_provider_scnet.jobs.rendering import SpelledFields
 from airflow_provider_scnet.operators.instance import began_of
@@ -135,7 +135,7 @@ class ScnetDeleteJobsOperator(SpelledFields, BaseOperator):
         if tags:
             sought = Sought(tags, hook.submitting_user, all_told=False, to_be_found=tags)
         elif self.submitted_by:
-            refs, sought = self._seek(hook, refs, context)
+            refs, sought = self._inquire(hook, refs, context)
         elif not refs:
             return self._told({})
         engine = self._engine(hook, refs, sought)
@@ -164,7 +164,7 @@ class ScnetDeleteJobsOperator(SpelledFields, BaseOperator):
         if self._hook:
             self._hook.stop()
 
-    def _seek(self, hook: ScnetHook, refs: list[JobRef], context: Context) -> tuple[list[JobRef], Sought]:
+    def _inquire(self, hook: ScnetHook, refs: list[JobRef], context: Context) -> tuple[list[JobRef], Sought | None]:
         """What tasks have told of their jobs, and how to find those that they have not told of."""
         from airflow_provider_scnet.jobs.namespace import namespace
         from airflow_provider_scnet.jobs.naming import TaskTags
@@ -174,10 +174,15 @@ class ScnetDeleteJobsOperator(SpelledFields, BaseOperator):
         told = Inquiry(self, context, logger=self.log).ask()
         self._doubt = told.doubt
         refs = list(dict.fromkeys([*refs, *hook.parse_jobs(told.refs)]))
+        try:
+            of_this_airflow = namespace()
+        except ScnetError as error:  # no reason to leave the jobs that are known
+            self._doubt = " ".join(filter(None, [told.doubt, str(error)]))
+            return refs, None
         run: dict[str, Any] = {"dag_id": ti.dag_id, "run_id": ti.run_id}
         run["began"] = began_of(context.get("dag_run"))
         tasks, gone = (
-            [tag for task_id in ids for tag in TaskTags.of(namespace(), task_id=task_id, **run)]
+            [tag for task_id in ids for tag in TaskTags.of(of_this_airflow, task_id=task_id, **run)]
             for ids in (self.submitted_by, told.gone)
         )
         whose = Sought(tasks, hook.submitting_user, told.is_all, told.map_index, items=told.items, gone=gone)

@@ -122,11 +122,15 @@ def _default(kind: type, name: str) -> Any:
 
 def _deleters_of(operator: Any) -> list[str]:
     tasks = operator.dag.tasks if operator.has_dag() else []
-    return [task.task_id for task in tasks if operator.task_id in _submitters_of(task)]
+    return [task.task_id for task in tasks if operator.task_id in submitters_of(task)]
 
 
-def _submitters_of(task: Any) -> list[str]:
-    """The ids in ``submitted_by``, which a mapped task holds as it was given."""
+def submitters_of(task: Any) -> list[str]:
+    """
+    Return the ids in a task's ``submitted_by``, which a mapped task holds as it was given.
+
+    :param task: any task.
+    """
     given = getattr(task, "partial_kwargs", {}).get("submitted_by", getattr(task, "submitted_by", None))
     several = given if isinstance(given, list | tuple | set) else [given]
     return [one if isinstance(one, str) else getattr(getattr(one, "operator", one), "task_id", "") for one in several]

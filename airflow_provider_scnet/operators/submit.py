@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, cast
 
@@ -282,7 +282,7 @@ class ScnetSubmitJobOperator(SpecifiedFields, BaseOperator):
             raise error_of([outcome], is_final=False)
         if self.log_lines:
             show_logs(self._hook.client, outcome.log_ref, self.log_lines, streams=("stdout",), logger=self.log)
-        self._notebook(context).note_done(outcome.ref)
+        self._note(context, lambda notebook: notebook.note_done(outcome.ref))
         return str(outcome.ref)
 
     def _tell_chosen(self, context: Context, ref: JobRef) -> None:
@@ -323,8 +323,8 @@ class ScnetSubmitJobOperator(SpecifiedFields, BaseOperator):
         return ScnetStoppedError(f"The task was told to stop while it submitted, or waited for, job {self._watched}.")
 
     def _note_killed(self, context: Context) -> None:
-        if self.cancel_on_kill and self._watched:
-            self._notebook(context).note_killed(self._watched)
+        if self.cancel_on_kill and (ref := self._watched):
+            self._note(context, lambda notebook: notebook.note_killed(ref))
 
     def _delete_at_once(self, ref: JobRef) -> None:
         """In a signal handler, an error would strike whatever was interrupted."""
@@ -387,6 +387,17 @@ class ScnetSubmitJobOperator(SpecifiedFields, BaseOperator):
         life = life_of(context, retries=self.retries or 0, specification=specification_tag(members))
         own = self.task_id if is_nothing(self.job_name) else str(self.job_name)
         return life, {**members, JOB_NAME: life.tag.name(own)}
+
+    def _note(self, context: Context, write: Callable[[Notebook], None]) -> None:
+        """What has happened to a job is so, whether or not this task's life, which is part of a note, can be told."""
+        if context.get("task_state_store") is None:
+            return
+        try:
+            notebook = self._notebook(context)
+        except ScnetError as error:
+            self.log.warning("Could not note what became of the job in Airflow's state store: %s", error)
+            return
+        write(notebook)
 
     def _notebook(self, context: Context, life: Life | None = None) -> Notebook:
         from airflow_provider_scnet.jobs.memory import Notebook

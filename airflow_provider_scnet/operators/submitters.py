@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_scnet.api.reference import is_nothing
 from airflow_provider_scnet.exceptions import ScnetRequestError
 from airflow_provider_scnet.operators.instance import counts_clears
-from airflow_provider_scnet.operators.origin import AT_RUN_TIME, Origin, declared, told_by
+from airflow_provider_scnet.operators.origin import AT_RUN_TIME, Origin, declared, submitters_of, told_by
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -216,6 +216,7 @@ class Inquiry:
         self._tasks: dict[str, Any] = operator.dag.task_dict if operator.has_dag() else {}
         self._map_index = shared_map_index(operator, self._ids, context["ti"].map_index)
         self._doubts: list[str] = []
+        self._tellers: list[str] = []  # those of the tasks that are gone that have told where they submit
 
     def ask(self) -> Told:
         """
@@ -228,7 +229,7 @@ class Inquiry:
         told = ask(self._context, self._ids, self._map_index, logger=self._log)
         items, has_removed = self._asked("which items of its task group are left", self._items, (None, False))
         gone = self._asked("which tasks of this run its DAG has no more", self._gone, [])
-        refs = [*told.refs, *self._asked("what these have told", lambda: self._refs_of(gone), [])]
+        refs = [*told.refs, *self._asked("what these have told", lambda: self._refs_of(self._tellers), [])]
         is_all = told.is_all and not has_removed and not gone
         return Told(refs, is_all, self._map_index, items, gone, " ".join(self._doubts))
 
@@ -312,7 +313,8 @@ class Inquiry:
     def _gone(self) -> list[str]:
         """
         Tasks of this run that were renamed, or that its DAG has no more for another reason: a worker may know before
-        the scheduler, so that their state tells too little. Their names may be of no SCNet task, which does no harm.
+        the scheduler, so that their state tells too little. Names that are of no SCNet task do no harm: jobs are looked
+        for by what stands for a task in their own names, and only who has told where it submits has told of jobs.
         """
         if not self._tasks or getattr(self._operator.dag, "partial", False):
             return []
@@ -342,13 +344,26 @@ class Inquiry:
         origins = told_by(self._context["ti"], task_id)  # without an answer, nothing of it may be touched
         deleters = {deleter for origin in origins for deleter in origin.deleted_by}
         is_orphan = not origins or bool(deleters and not deleters & self._tasks.keys())
-        if self._operator.task_id not in deleters and not (self._operator.is_teardown and is_orphan):
+        is_told = self._operator.task_id in deleters
+        if not is_told and not (self._operator.is_teardown and is_orphan and not self._is_of_others(origins)):
             return False
+        if origins:
+            self._tellers.append(task_id)
         self._doubts += filter(None, dict.fromkeys(self._difference_of(task_id, origin) for origin in origins))
         return True
 
-    def _refs_of(self, gone: list[str]) -> list[Any]:
-        return [ref for ref in self._context["ti"].xcom_pull(task_ids=gone, key="job") or [] if ref] if gone else []
+    def _is_of_others(self, origins: Collection[Origin]) -> bool:
+        """Whether all its jobs are elsewhere, and other teardowns look there."""
+        places = {origin.scnet_conn_id for origin in origins}
+        teardowns = [task for task in self._tasks.values() if task.is_teardown and submitters_of(task)]
+        looked_at = {declared(task, "scnet_conn_id") for task in teardowns}
+        return bool(places) and self._operator.scnet_conn_id not in places and places <= looked_at
+
+    def _refs_of(self, tellers: list[str]) -> list[Any]:
+        """Anybody may push an XCom called `job`: only theirs are references."""
+        if not tellers:
+            return []
+        return [ref for ref in self._context["ti"].xcom_pull(task_ids=tellers, key="job") or [] if ref]
 
 
 def _is_mapped(operator: Any) -> bool:

@@ -165,7 +165,7 @@ class ScnetJobTrigger(BaseTrigger):
         make_client = partial(_client, self.scnet_conn_id)
         return [
             (
-                stack.enter_context(shared_poller(Subject(self.scnet_conn_id, scheduler_id), make_client)),
+                stack.enter_context(shared_poller(Subject(self.scnet_conn_id, scheduler_id), make_client, refs)),
                 dict.fromkeys(refs, origin),
             )
             for scheduler_id, refs in group_by(parse_jobs(jobs), "scheduler_id").items()

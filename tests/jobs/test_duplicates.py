@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
-from airflow_provider_scnet.jobs.duplicates import Origin, choose, number_of, surplus
+from airflow_provider_scnet.jobs.duplicates import Origin, choose, surplus
 from airflow_provider_scnet.jobs.search import TaggedJob
 from tests.tags import tag_of
 
@@ -66,5 +66,12 @@ def test_surplus() -> None:
     assert [one.number for one in surplus(Origin(TAG), ref(5), jobs[1:])] == [3]  # the younger may be the next try's
 
 
-def test_number_of_a_member_is_its_arrays() -> None:
-    assert number_of(JobRef("1", "test", "5_7")) == 5
+def test_clear_after_retries_were_lowered() -> None:
+    """The generation falls then; tries only grow."""
+    origin = Origin(replace(TAG, generation=1, try_number=2, specification="abcdefgh"), keeps=True)
+    earlier, later = (
+        job(number, generation=generation, try_number=try_number, specification="abcdefgh")
+        for number, generation, try_number in ((9, 5, 1), (12, 0, 3))
+    )
+    assert [one.number for one in surplus(origin, ref(8), [job(8), earlier, later])] == [9]
+    assert choose(origin, ref(10), [earlier, later]) == ref(9)

@@ -62,9 +62,27 @@ def test_each_task_of_each_run_of_each_dag_has_its_own() -> None:
 
 
 def test_instance_is_the_same_whatever_generation() -> None:
-    assert TAG.is_of_same_instance(JobTag(TAG.task, -1, 9))
-    assert not TAG.is_of_same_instance(JobTag(TAG.task, 0, 2))
-    assert not TAG.is_of_same_instance(JobTag(TAG.task, -1, 2, "abcdefgh"))
+    assert TAG.instance == JobTag(TAG.task, -1, 9).instance
+    assert TAG.instance != JobTag(TAG.task, 0, 2).instance
+    assert TAG.instance != JobTag(TAG.task, -1, 2, "abcdefgh").instance
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ((5, 1), (1, 2)),  # retries were lowered before the clear
+        ((1, 1), (5, 2)),
+        ((1, 0), (2, 0)),  # named by 0.2.0
+        ((1, 0), (2, 3)),
+    ],
+)
+def test_life_is_later_by_its_try(earlier: tuple[int, int], later: tuple[int, int]) -> None:
+    before, after = (
+        JobTag(TAG.task, -1, generation, try_number=try_number) for generation, try_number in (earlier, later)
+    )
+    assert after.is_of_later_life(before)
+    assert not before.is_of_later_life(after)
+    assert not before.is_of_later_life(before)
 
 
 @pytest.mark.parametrize(

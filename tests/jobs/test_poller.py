@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ def refs(scnet: ScnetEmulator, number: int, state: str = "RUNNING") -> list[JobR
 
 def run(scnet: ScnetEmulator, work: Callable[[Poller], Coroutine[Any, Any, Any]]) -> Any:
     async def main() -> Any:
-        with shared_poller(SUBJECT, lambda: client_of(scnet)) as poller:
+        with shared_poller(SUBJECT, lambda: client_of(scnet), []) as poller:
             return await work(poller)
 
     return asyncio.run(main())
@@ -109,7 +110,7 @@ def test_connection_is_read_again_after_a_failure(scnet: ScnetEmulator) -> None:
         return clients.pop(0)
 
     async def main() -> None:
-        with shared_poller(SUBJECT, make) as poller:
+        with shared_poller(SUBJECT, make, []) as poller:
             assert (await poller.look({ref: None}, 0)).trouble
             assert not (await poller.look({ref: None}, 0)).trouble
 
@@ -121,7 +122,7 @@ def test_look_that_fails_tells_nothing_of_the_one_before(scnet: ScnetEmulator) -
     clients: list[Any] = [client_of(scnet)]
 
     async def main() -> list[Glance]:
-        with shared_poller(SUBJECT, lambda: clients.pop()) as poller:
+        with shared_poller(SUBJECT, lambda: clients.pop(), []) as poller:
             first = await poller.look({ref: None}, 0)
             poller._needs_client = True
             return [first, await poller.look({ref: None}, 0)]
@@ -154,7 +155,7 @@ def test_airflow_that_is_away_for_a_moment_ends_no_wait(scnet: ScnetEmulator) ->
         return client_of(scnet)
 
     async def main() -> list[Glance]:
-        with shared_poller(SUBJECT, make) as poller:
+        with shared_poller(SUBJECT, make, []) as poller:
             return [await poller.look({ref: None}, 0.05) for _ in range(2)]
 
     first, second = asyncio.run(main())
@@ -179,7 +180,7 @@ def test_poller_ends_although_somebody_has_just_asked(scnet: ScnetEmulator) -> N
     (ref,) = refs(scnet, 1)
 
     async def main(turns: int) -> bool:
-        with shared_poller(SUBJECT, lambda: client_of(scnet)) as poller:
+        with shared_poller(SUBJECT, lambda: client_of(scnet), []) as poller:
             asking = asyncio.ensure_future(poller.look({ref: None}, 60))
             await asyncio.sleep(0.05)
             second = asyncio.ensure_future(poller.look({ref: None}, 60))
@@ -214,11 +215,40 @@ def test_pollers_are_of_one_loop(scnet: ScnetEmulator) -> None:
         assert run(scnet, lambda poller: poller.look({ref: None}, 0)) == Glance({}, {})
 
 
+@pytest.mark.parametrize("holds", [True, False])
+def test_what_is_known_of_a_job_stays_known_while_others_look(scnet: ScnetEmulator, holds: bool) -> None:
+    """A trigger that waits at two schedulers asks again when both have answered; looks of others lie between."""
+    scnet.waiting_rest = scnet.raw_state_in_lists = True
+    (other,) = refs(scnet, 1)
+    states = ("RUNNING", "PENDING", "PENDING")
+    first, *rest = [scnet.add_job(state, job_id=f"500_{member}") for member, state in enumerate(states)]
+    array, client = JobRef(SCHEDULER, scnet.user, "500"), client_of(scnet)
+
+    async def look(poller: Poller, ref: JobRef) -> Glance:
+        scnet.clock.advance(60)
+        return await poller.look({ref: None}, 0)
+
+    async def main() -> list[str]:
+        with shared_poller(SUBJECT, lambda: client, [other]) as poller, ExitStack() as held:
+            if holds:
+                held.enter_context(shared_poller(SUBJECT, lambda: client, [array]))
+            await look(poller, array)
+            for job in rest:
+                job.become("VANISHED")
+            first.become("COMPLETED")
+            await look(poller, other)
+            glances = [await look(poller, array) for _ in range(3)]
+            return [outcome.ending.name for glance in glances for outcome in glance.outcomes.values()]
+
+    ended = asyncio.run(main())
+    assert ended == (["CANCELLED"] if holds else ["COMPLETED"] * 3)
+
+
 def test_deletes_are_gathered(scnet: ScnetEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = refs(scnet, 100)
 
     async def delete(ref: JobRef) -> None:
-        with shared_poller(SUBJECT, lambda: client_of(scnet)) as poller:
+        with shared_poller(SUBJECT, lambda: client_of(scnet), []) as poller:
             await poller.delete([ref])
 
     async def main() -> None:

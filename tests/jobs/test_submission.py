@@ -80,10 +80,12 @@ MALFORMED = {
 }
 
 
-def tag_and_members(*, command: str = COMMAND, **other: Any) -> tuple[JobTag, dict[str, str]]:
+def tag_and_members(
+    *, command: str = COMMAND, array_size: int | None = None, **other: Any
+) -> tuple[JobTag, dict[str, str]]:
     """The tag of a task instance, and the job that it submits."""
-    job = JobSpecification(command=command, job_queue="debug", work_dir="/public/home/me", walltime="10:00:00")
-    members = job.as_members("")
+    where: dict[str, Any] = {"job_queue": "debug", "work_dir": "/public/home/me", "walltime": "10:00:00"}
+    members = JobSpecification(command=command, array_size=array_size, **where).as_members("")
     tag = tag_of(**{**TASK, **other}, specification=specification_tag(members))
     return tag, {**members, JOB_NAME: tag.name("flow")}
 
@@ -261,6 +263,19 @@ def test_array_of_which_the_live_list_shows_only_what_ended_well(
         assert [submit(try_number=2)] == active(scnet)
 
 
+@pytest.mark.parametrize("told", [2, 4])
+def test_array_of_which_members_were_cancelled_while_they_waited_is_no_result(
+    scnet: ScnetEmulator, submit: Submit, told: int
+) -> None:
+    """They leave no record; else each retry would find the same array again, whose wait fails."""
+    name = name_of(array_size=4)
+    for member in range(1, 1 + told):
+        scnet.add_job("COMPLETED", job_id=f"7_{member}", name=name, ended_ago=400)
+    submitted = submit(try_number=2, array_size=4)
+    assert (submitted == f"{SCHEDULER},{scnet.user}:7:") is (told == 4)
+    assert scnet.calls["submit"] == (told < 4)
+
+
 @pytest.mark.parametrize("word", ["COMPLETED", "FAILED"])
 def test_array_of_which_the_history_tells_before_the_live_list(scnet: ScnetEmulator, submit: Submit, word: str) -> None:
     """Its members are listed late, and one has ended already."""
@@ -400,6 +415,22 @@ def test_job_of_an_earlier_life_is_kept_if_that_is_asked_for(scnet: ScnetEmulato
     ref = submit()
     assert submit(try_number=2, generation=1, keeps=True) == ref
     assert active(scnet) == [ref]
+
+
+def test_worker_that_is_cut_off_leaves_the_job_of_a_later_life_alone(scnet: ScnetEmulator, submit: Submit) -> None:
+    later = submit(try_number=3, generation=4)
+    with pytest.raises(ScnetStoppedError, match=f"{later} belongs to try 3 .* This is try 2, of before it"):
+        submit(try_number=2, generation=2)
+    assert active(scnet) == [later]
+
+
+def test_job_of_an_earlier_life_is_deleted_once_however_often_lists_show_it(
+    scnet: ScnetEmulator, submit: Submit
+) -> None:
+    submit()
+    scnet.lag = 40
+    submit(try_number=2, generation=1)
+    assert scnet.calls["delete"] == 1
 
 
 @pytest.mark.parametrize("how", [{"command": "sleep 7200"}, {"word": "COMPLETED"}, {"word": "FAILED"}], ids=str)

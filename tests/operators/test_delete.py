@@ -17,6 +17,7 @@ from airflow_provider_scnet.exceptions import (
     ScnetJobsNotDeletedError,
     ScnetRequestError,
 )
+from airflow_provider_scnet.jobs.namespace import namespace
 from airflow_provider_scnet.jobs.naming import task_tag
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
 from airflow_provider_scnet.testing import ScnetEmulator
@@ -63,6 +64,27 @@ def test_doubt_whether_all_is_deleted(scnet_default: ScnetEmulator, deferrable: 
     with pytest.raises(ScnetJobsNotDeletedError, match="others may: Task 'submit' gets its scnet_conn_id at run time"):
         run()
     assert deferrable or not job.active
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_namespace_that_cannot_be_read_keeps_no_job_that_is_told(
+    scnet_default: ScnetEmulator, monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_SCNET_NAMESPACE", "x" * 120)
+    namespace.cache_clear()
+    with DAG("flow", schedule=None):
+        ScnetSubmitJobOperator(task_id="submit", **JOB)
+        operator = ScnetDeleteJobsOperator(task_id="delete", submitted_by="submit", poll_interval=0.1)
+    job = scnet_default.add_job()
+    ti = TaskInstance(
+        xcom_pull=lambda key, **_: [job.ref] if told and key == "job" else [],
+        get_ti_count=lambda **_: 1,
+        get_task_states=lambda **_: {"manual": {"submit": "success"}},
+    )
+    with pytest.raises(ScnetJobsNotDeletedError, match="others may: Airflow Variable scnet_namespace="):
+        operator.execute({"ti": ti})  # type: ignore[typeddict-item]
+    assert job.active is not told
+    namespace.cache_clear()
 
 
 def test_options_reach_the_deletion(scnet_default: ScnetEmulator) -> None:

@@ -13,6 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
 from airflow_provider_scnet.api.patience import Patience
+from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.exceptions import (
     ScnetError,
@@ -23,8 +24,11 @@ from airflow_provider_scnet.exceptions import (
     ScnetWaitTimeoutError,
 )
 from airflow_provider_scnet.jobs import known
+from airflow_provider_scnet.jobs.namespace import namespace
+from airflow_provider_scnet.jobs.outcome import Ending, Outcome
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
 from airflow_provider_scnet.testing import ScnetEmulator
+from airflow_provider_scnet.triggers import events
 from tests.conftest import SCHEDULER, TaskInstance
 
 JOB: dict[str, Any] = {
@@ -208,6 +212,22 @@ def test_bad_end_fails_the_try_and_shows_the_log(
     assert not isinstance(failure.value, AirflowFailException)  # a retry submits a new one
     assert ti.pushed["job_record"]["ending"] == "out of memory"
     assert "oom-kill" in caplog.text + capsys.readouterr().out
+
+
+@pytest.mark.parametrize("with_store", [True, False])
+def test_job_that_ended_well_is_a_success_whether_or_not_that_can_be_noted(
+    scnet_default: ScnetEmulator, monkeypatch: pytest.MonkeyPatch, with_store: bool
+) -> None:
+    """The task resumes in a process of its own, which may not get the namespace that is part of a note."""
+    job = scnet_default.add_job("COMPLETED")
+    ref = JobRef(SCHEDULER, job.user, job.job_id)
+    outcome = Outcome.of(ref, {JobRecord(job.job_id, word="COMPLETED"): Ending.COMPLETED})
+    monkeypatch.setenv("AIRFLOW_VAR_SCNET_NAMESPACE", "x" * 120)
+    namespace.cache_clear()
+    context: Any = {"ti": TaskInstance(), "task_state_store": Store({}) if with_store else None}
+    event = events.ended([job.ref], [outcome])
+    assert ScnetSubmitJobOperator(**WAITING).execute_complete(context, event) == job.ref
+    namespace.cache_clear()
 
 
 @pytest.mark.parametrize("log_lines", [None, 0, 5])
