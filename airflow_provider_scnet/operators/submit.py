@@ -79,7 +79,8 @@ class ScnetSubmitJobOperator(SpecifiedFields, BaseOperator):
         default: 50. Given explicitly, the end of stdout is shown of a job that ended well, too.
     :param cancel_on_kill: whether the job is deleted when the task is killed, marked or cleared, or its time is up.
     :param on_clear: what becomes of a job that still runs when the task was cleared: ``"new"`` deletes it and submits
-        again, ``"keep"`` goes on with it if command and resources are the same.
+        again, ``"keep"`` goes on with it if command and resources are the same. One whose task waits at that moment is
+        deleted as when it is killed, unless ``cancel_on_kill`` is off.
     :raises ScnetJobSpecificationError: at DAG parsing where that can tell, else before any request, naming the argument
         that cannot be, or is a script of which Jinja would cut a part.
     :raises ScnetSubmitRejectedError: if the scheduler rejects the job; no retry.
