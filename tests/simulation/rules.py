@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.testing.arrays import array_of
 from airflow_provider_scnet.testing.job import Job
+from airflow_provider_scnet.testing.words import VANISHED
 from tests.simulation.tasks import NOTES, Airflow, AirflowIsAwayError, Asked, Task
 
 SHOWN_WITHIN = 58.0
@@ -123,6 +124,13 @@ class Rules:
                 self._is_kept(number, now) or not now.is_told_from(asked),
                 f"goes on with {ref}, submitted before a clear",
             )
+
+    def lost_arrays(self, task: Task, airflow: Airflow) -> set[str]:
+        """Return the arrays of a task instance that have ended without some members: none of them has ended well."""
+        since = self._scnet.clock.now() - SHOWN_WITHIN
+        jobs = self.jobs_like(task, airflow)
+        going_on = {self.ref_of(job) for job in jobs if job.active or (job.ended_at or 0.0) >= since}
+        return {self.ref_of(job) for job in jobs if job.state == VANISHED} - going_on
 
     def check_error(self, error: Exception) -> None:
         """Check that an error is one that is meant for the reader of a log."""

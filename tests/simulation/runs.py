@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_scnet.exceptions import ScnetPermanentError, ScnetQueueFullError, ScnetWaitTimeoutError
 from airflow_provider_scnet.operators.scnet import ScnetSubmitJobOperator
+from airflow_provider_scnet.testing.job import Job
 from tests.simulation.judging import Judge
 from tests.simulation.processes import DiedError, TimedOutError, Worker, live_in
 from tests.simulation.region import SCHEDULER, MoodyRegion
@@ -136,7 +137,9 @@ class Run:
 
     def _let_time_pass(self) -> None:
         active = [job for job in self._rules.jobs_of(self.airflow) if job.active]
-        if active and self.rng.random() < 0.25:
+        if self._lose_member(active):
+            pass
+        elif active and self.rng.random() < 0.25:
             self._rules.spoil(active[0])
             if self.rng.random() < 0.7:
                 active[0].become(self.rng.choice(ENDS))
@@ -204,7 +207,12 @@ class Run:
         self._tell(f"{self._region.fall_ill()}, {fate}, waits: {waits}")
         self.airflow.ask(task)
         context: Any = self.airflow.context(task)
-        return operator.execute(context)
+        lost = self._rules.lost_arrays(task, self.airflow)
+        try:
+            return operator.execute(context)
+        finally:
+            ref = task.xcom.get("job")
+            self._rules.check(ref not in lost, f"goes on with {ref}, of which members were cancelled before this try")
 
     def _operator(self, *, waits: bool) -> ScnetSubmitJobOperator:
         return self.airflow.operator(
@@ -239,6 +247,17 @@ class Run:
             task.operator.resume_execution("__fail__", {"error": "Trigger timeout"}, context)
         return task.operator.execute_complete(context, event)
 
+    def _lose_member(self, jobs: list[Job]) -> bool:
+        """One that waits may be cancelled, which leaves no record."""
+        waiting = [job for job in jobs if job.state == "PENDING"]
+        if not self._array_size or not waiting or self.rng.random() < 0.3:
+            return False
+        job = self.rng.choice(waiting)
+        self._rules.spoil(job)
+        job.become("VANISHED")
+        self._tell(f"{job.ref} is cancelled while it waits")
+        return True
+
     def _meddle(self, task: Task, *others: Task) -> None:
         """
         The job may end badly meanwhile, be preempted and go on, or have a twin that is listed while it runs, unless the
@@ -247,11 +266,9 @@ class Run:
         if not (jobs := [job for job in self._rules.jobs_like(task, self.airflow) if job.active]):
             return
         job = jobs[-1]
-        if self._array_size and job.state == "PENDING" and self.rng.random() < 0.7:
-            self._rules.spoil(job)
-            job.become("VANISHED")
-            self._tell(f"{job.ref} is cancelled while it waits")
-        elif self.rng.random() < 0.3:
+        if self._lose_member(jobs):
+            return
+        if self.rng.random() < 0.3:
             self._rules.spoil(job)
             job.become(self.rng.choice(ENDS))
         elif not others and task.state in ("running", "deferred") and self.rng.random() < 0.3 and not self._array_size:
