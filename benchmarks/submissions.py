@@ -37,7 +37,8 @@ def run() -> bool:
 def _show(title: str, most: int, scnet: ScnetEmulator, connection: str, **arguments: Any) -> bool:
     ti = SimpleNamespace(**FIRST_TRY, try_number=1, xcom_push=lambda key, value: None)
     quiet = redirect_stdout(io.StringIO())  # Airflow's log would stand between the lines
-    with patch.dict(os.environ, AIRFLOW_CONN_SCNET_DEFAULT=connection), quiet:
+    airflow = {"AIRFLOW_CONN_SCNET_DEFAULT": connection, "AIRFLOW_VAR_SCNET_NAMESPACE": "bench"}
+    with patch.dict(os.environ, airflow), quiet:
         ScnetSubmitJobOperator(**JOB, **arguments).execute({"ti": ti})
     is_kept = len(scnet.requests) <= most and len(scnet.active_jobs) == 1
     print(f"  {title:<56}{len(scnet.requests):8d}  {f'<= {most}':>7}{'' if is_kept else '  BROKEN'}")

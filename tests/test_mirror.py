@@ -7,6 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "airflow_provider_scnet"
 OF_THE_REPOSITORY = {
+    "test_benchmarks.py",
     "test_contributing.py",
     "test_docs.py",
     "test_mirror.py",

@@ -61,7 +61,7 @@ def test_clear_that_leaves_all_numbers_is_no_retry(deployment: LocalDeployment) 
 
 
 def test_healthy_siblings_of_a_cleared_wait_go_on(deployment: LocalDeployment) -> None:
-    """Airflow clears setup and teardown of all map indexes with it; on 3.2 only the teardown, and a person the setup."""
+    """Airflow clears setup and teardown of all map indexes with it; on 3.2, a person has to clear the setup."""
     dag_id = "one_wait_cleared"
     deployment.trigger(dag_id)
     for index in (0, 1):
