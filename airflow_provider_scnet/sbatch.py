@@ -67,7 +67,7 @@ POLICY = "job violates accounting/qos policy (job submit limit"
 Too many jobs, or one that is too large or too long: the line before it says which (``QOSMaxSubmitJobPerUserLimit``).
 Where that is cut off, it may be the former, which passes.
 """
-_LIMIT = re.compile(r"\b(?:QOS|Assoc)[A-Za-z]{3,}")
+_LIMIT = re.compile(r"\b(?:QOS|Assoc)[A-Za-z]{3,}", re.IGNORECASE)
 _SUBMIT_LIMIT = re.compile(r"\b(?:QOS|Assoc)[A-Za-z]*Submit[A-Za-z]*Limit\b", re.IGNORECASE)
 """How schedulers spell that somebody has too many jobs waiting and running."""
 

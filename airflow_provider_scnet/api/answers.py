@@ -32,6 +32,7 @@ LARGEST_ANSWER = 32 << 20
 CHUNK = 16 << 10
 """Bytes of an answer that are read or decompressed at a time."""
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
+_GZIP = b"\x1f"
 
 
 NOT_TAKEN = frozenset({301, 307, 308, 401, 404, 405, 407, 411, 413, 414, 415, 421, 426, 429, 431})
@@ -114,6 +115,15 @@ def read_body(response: requests.Response, call: Call) -> bytes:
     :param response: an answer whose body has not been read.
     :raises ScnetTransientError: if it is.
     """
+    try:
+        return _read_bounded(response, call)
+    except ScnetTransientError:
+        if response.status_code in NOT_TAKEN:  # which says enough
+            return b""
+        raise
+
+
+def _read_bounded(response: requests.Response, call: Call) -> bytes:
     body = bytearray()
     for part in _decompressed(response, call):
         body += part
@@ -135,13 +145,20 @@ def _decompressed(response: requests.Response, call: Call) -> Iterator[bytes]:
         return
     if encoding not in ("gzip", "x-gzip", "deflate"):
         raise _garbled(call, f"compressed as {quote(encoding, 20)!r}, which was not asked for")
-    decoder = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
+    decoder = None
     try:
         for part in parts:
-            yield from _bounded(decoder, part)
+            data = part
+            while data:
+                if decoder is None or (decoder.eof and data.startswith(_GZIP)):  # a file may have several members
+                    decoder = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
+                if decoder.eof:
+                    break  # what follows the last one is padding
+                yield from _bounded(decoder, data)
+                data = decoder.unused_data
     except zlib.error:
         raise _garbled(call, "not compressed as it says") from None
-    if not decoder.eof or decoder.unused_data:
+    if decoder and not decoder.eof:
         raise _garbled(call, "compressed and not complete")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -12,6 +11,7 @@ from urllib.parse import quote as url_quote
 
 from airflow_provider_scnet.api.answers import NeverSentError
 from airflow_provider_scnet.api.credentials import TokenSource
+from airflow_provider_scnet.api.job_ids import is_job_or_member
 from airflow_provider_scnet.api.listing import (
     REFUSED_PARAMETER,
     Answer,
@@ -264,7 +264,7 @@ class ScnetClient:
             remedy = error.remedy if error.code != REFUSED_PARAMETER else "Check scheduler, queue, paths and numbers."
             raise error.advise(sentences(remedy, f"Sent: {sent}.")) from None
         job_id = str(data).strip()
-        if not re.fullmatch(r"[0-9]+(_[0-9]+)?", job_id):
+        if not is_job_or_member(job_id):
             raise ScnetError(
                 f"SCNet accepted the job but gave no job id (connection {self._transport.connection}). Look for "
                 f"{quote(job_info.get('GAP_JOB_NAME', ''))!r} in the job list before submitting it again.",

@@ -49,17 +49,16 @@ class JobId:
 
     def overlaps(self, other: JobId) -> bool:
         """
-        Tell whether two ids may be about the same job: the array stands for all of its members, two brackets are what
-        is left of an array at different moments, and a bracket that may have been cut may hold any member.
+        Tell whether two ids may be about the same job: the array stands for all of its members, and a bracket that may
+        have been cut may hold any member.
 
         :param other: another id.
         """
         if self.array != other.array:
             return False
-        if self.members is None or other.members is None or (self.is_bracket and other.is_bracket):
+        if self.members is None or other.members is None or not (self.is_whole and other.is_whole):
             return True
-        several, one = (self, other.members) if self.is_bracket else (other, self.members)
-        return not several.is_whole or any(one[0][0] in numbers for numbers in several.members or ())
+        return any(_meet(ours, theirs) for ours in self.members for theirs in other.members)
 
     def member_ids(self) -> list[str]:
         """Return the ids of the members that it surely names, one by one; nothing if it stands for an array."""
@@ -108,6 +107,16 @@ def read_named(text: str) -> JobId:
     if match["inside"] is None:
         return JobId(match["array"])
     return JobId(match["array"], _all_in(match["inside"], match["array"]), is_bracket=True)
+
+
+def is_job_or_member(text: str) -> bool:
+    """
+    Tell whether a text is the id of a job, or of one member of an array, that can be deleted by it.
+
+    :param text: what a submission was answered with.
+    """
+    match = _NAMED.fullmatch(text)
+    return match is not None and match["inside"] is None
 
 
 def is_one_member(text: str) -> bool:
@@ -165,6 +174,13 @@ def _range(part: str) -> range | None:
         return None
     first = int(match["first"])
     return range(first, int(match["last"] or first) + 1, int(match["step"] or 1)) or None
+
+
+def _meet(one: range, other: range) -> bool:
+    """Whether they have a number in common; of two that go in steps, whether they may have."""
+    if 1 not in (len(one), len(other)):
+        return one[0] <= other[-1] and other[0] <= one[-1]
+    return other[0] in one if len(other) == 1 else one[0] in other
 
 
 def _written(part: str) -> str:

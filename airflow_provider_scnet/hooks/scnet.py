@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from airflow_provider_scnet.api.forks import cached_property
 from airflow_provider_scnet.api.gateway import ScnetClient
 from airflow_provider_scnet.api.patience import Patience
-from airflow_provider_scnet.api.reference import JobRef, is_nothing
+from airflow_provider_scnet.api.reference import JobRef, check_user, is_nothing
 from airflow_provider_scnet.api.states import JobState
 from airflow_provider_scnet.connection.form import connection_form_widgets, ui_field_behaviour
 from airflow_provider_scnet.connection.region import Region
@@ -90,8 +90,9 @@ class ScnetHook(BaseHook):
         The cluster user that new jobs belong to: the token's, whatever the Connection says; else :attr:`user`.
 
         :raises ScnetCredentialError: if nothing says it.
+        :raises ScnetJobReferenceError: if no reference could name it.
         """
-        return self.client.own_user() or self.user
+        return check_user(self.client.own_user() or self.user)
 
     def parse_jobs(self, jobs: Any, *, scheduler_id: str | None = None, user: str | None = None) -> list[JobRef]:
         """

@@ -194,7 +194,7 @@ def read_states(client: ScnetClient, refs: Sequence[JobRef]) -> dict[JobRef, Job
             unknown = [ref for ref in of_user if states[ref].phase not in (Phase.ACTIVE, Phase.ENDED)]
             if unknown:
                 past = read_history(client, unknown, window=HISTORY_WINDOW).sightings
-                ends = {ref: past.of(ref, began=seen[ref].began).state for ref in unknown}
+                ends = {ref: past.of(ref, began=seen[ref].began, names=seen[ref].names - {""}).state for ref in unknown}
                 states.update({ref: state for ref, state in ends.items() if state.phase is not Phase.NOT_LISTED})
     return {ref: states[ref] for ref in refs}
 

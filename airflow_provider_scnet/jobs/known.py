@@ -12,12 +12,15 @@ from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.api.states import Phase
 from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.jobs.outcome import ending_of
-from airflow_provider_scnet.jobs.sighting import began_of, ended_before, members_in
+from airflow_provider_scnet.jobs.sighting import began_of, ended_before, may_be_called_so, members_in
 
 PROVEN_AFTER = 90.0
 """Seconds for which it has to stay so that no list shows a job, or that nothing tells of a member of an array."""
 CLOCKS_DIFFER = timedelta(seconds=5)
 """How far SCNet's clock, which it tells in whole seconds, may be behind ours before an end looks too old."""
+
+LONG_BEFORE = timedelta(hours=1)
+"""Between an end and a job that goes on after it: for so much, no clocks that differ account."""
 
 
 class Known:
@@ -34,6 +37,7 @@ class Known:
         self._names: set[str] = set()
         self.size: int | None = None
         self._began: dict[str, datetime] = {}
+        self._went_on: dict[str, datetime] = {}  # when the live list has shown it to, last
         self._was_shown = False
         self._absent_since: float | None = None
         self._missing_since: float | None = None
@@ -66,6 +70,8 @@ class Known:
             return
         self._was_shown, self._absent_since = True, None
         self._began |= {job_id: moment for job_id, moment in began_of(records).items() if moment <= wall_clock}
+        going_on = [record for record in records if record.state.phase is Phase.ACTIVE]
+        self._went_on |= {job_id: wall_clock for record in going_on for job_id in members_in(record.job_id)}
         self._tags |= {tag.instance for record in records if (tag := JobTag.read(record.name))}
         self._names |= {record.name for record in records} - {""}
         rest = {job_id for record in records if _waits(record) for job_id in members_in(record.job_id)}
@@ -76,7 +82,9 @@ class Known:
         return [
             record
             for record in past
-            if self._names_it(record) is not False and not ended_before(record, self._began.get(record.job_id))
+            if self._names_it(record) is not False
+            and not ended_before(record, self._began.get(record.job_id))
+            and not self._went_on_long_after(record)
         ]
 
     def may_be_another(self, past: Sequence[JobRecord]) -> bool:
@@ -153,6 +161,10 @@ class Known:
     def _is_meant(self, job_id: str) -> bool:
         return self.ref.id.members is None or job_id in self.ref.id.member_ids()
 
+    def _went_on_long_after(self, record: JobRecord) -> bool:
+        went_on = self._went_on.get(record.job_id)
+        return went_on is not None and ended_before(record, went_on - LONG_BEFORE)
+
     def _is_new(self, record: JobRecord) -> bool:
         return record.ended_at is not None and record.ended_at > self._since - CLOCKS_DIFFER
 
@@ -161,12 +173,12 @@ class Known:
         Whether its name tells that it is this job, or that it is none; ``None`` if it tells neither: tables cut long
         names, and those of 0.2.0 have other tags.
         """
-        if not self._tags or not record.name or record.name.endswith("+"):
+        if not (self._tags or self._names) or not record.name or record.name.endswith("+"):
             return None
         tag = JobTag.read(record.name)
         if tag and tag.instance in self._tags:
             return True
-        if any(name.startswith(record.name) for name in self._names):
+        if self._names and may_be_called_so(record, self._names):
             return None
         return None if tag and not tag.specification else False
 

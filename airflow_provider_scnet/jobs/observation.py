@@ -243,7 +243,7 @@ class Observer:
     def _note_past(self, job: Progress, evidence: Evidence | None, began: float) -> None:
         inquiry = self._inquiries[job.ref]
         inquiry.past_asked_at = began
-        sighting = evidence.sightings.of(job.ref, began=job.began) if evidence else Sighting()
+        sighting = evidence.sightings.of(job.ref, began=job.began, names=job.names) if evidence else Sighting()
         if evidence and sighting.state.phase is not Phase.NOT_LISTED:
             inquiry.past_failures, inquiry.read_at = 0, began
             is_ours = all(map(self._is_ours, sighting.names))

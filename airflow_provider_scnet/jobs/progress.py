@@ -19,6 +19,8 @@ KNOWS_NO_SUCH_JOB = "10004"
 """The one code of a refused delete that speaks of the job itself, and so is an answer about one that is not listed."""
 CLOCKS_DIFFER = 5.0
 """Seconds that SCNet's clock, which it tells in whole seconds, may be behind ours before an end looks too old."""
+LONG_BEFORE = 3600.0
+"""Seconds between an end and a job that goes on after it, for which no clocks that differ account."""
 TRIES = 3
 """Deletes of just this job that SCNet must refuse to be a verdict."""
 
@@ -61,6 +63,7 @@ class Progress:
     active_at: float = float("-inf")
     past: Past | None = None
     began: dict[str, datetime] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)  # which live lists have given it
     has_only_waited: bool = False  # in the row of an array's rest, as far as it was seen to go on
     stranger: JobState | None = None  # a job of the same number that another user owns
     longest_gap: float = float("inf")  # seconds between two looks after which what they say does not go on
@@ -180,6 +183,7 @@ class Progress:
         state = self._with_the_details_word(sighting.state)
         is_over = {moment: read.moment_of(moment) <= read.ended for moment in sighting.began.values()}
         self.began |= {job_id: moment for job_id, moment in sighting.began.items() if is_over[moment]}  # no forecast
+        self.names |= sighting.names - {""}
         self.members.note_listed(sighting, read, are_sought=members_are_sought)
         is_whole = self.members.are_whole(read)
         was_absent = self.claim is not None and self.claim.phase is Phase.NOT_LISTED
@@ -274,6 +278,9 @@ class Progress:
             self._note_no_past(state, read)
             return
         if state.phase not in (Phase.ENDED, Phase.INTERRUPTED) or not self._is_evidence(read):
+            return
+        if self._was_active_long_after(sighting, read):
+            self.past = None
             return
         self.past = Past.read(sighting, read, self.past)
         self.members.note_past(sighting)
@@ -395,6 +402,12 @@ class Progress:
         if ended_at is None:
             return False
         return read.moment_of(ended_at) > self.active_at - CLOCKS_DIFFER
+
+    def _was_active_long_after(self, past: Sighting, read: Read) -> bool:
+        """An end so old is another job's, or an earlier run's, however much clocks differ; or it is a member's."""
+        if past.ended_at is None or past.has_members or self.members.is_array:
+            return False
+        return read.moment_of(past.ended_at) < self.active_at - LONG_BEFORE
 
     def _ended_since_sent(self, ended_at: datetime | None, read: Read) -> bool:
         return ended_at is not None and read.moment_of(ended_at) > self.first_sent_at - CLOCKS_DIFFER

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -109,14 +109,19 @@ class Sightings:
             return [record for record in entries if "_" in record.job_id]
         return entries
 
-    def of(self, ref: JobRef, *, began: Mapping[str, datetime] = NOTHING) -> Sighting:
+    def of(self, ref: JobRef, *, began: Mapping[str, datetime] = NOTHING, names: Collection[str] = ()) -> Sighting:
         """
         Return what the list says of a job.
 
         :param began: when entries were there already, as far as that is known: what ended before was another job, which
             had the same number.
+        :param names: what the job was called, as far as that is known: what is called otherwise is another one, too.
         """
-        entries = [record for record in self.records_of(ref) if not ended_before(record, began.get(record.job_id))]
+        entries = [
+            record
+            for record in self.records_of(ref)
+            if not ended_before(record, began.get(record.job_id)) and may_be_called_so(record, names)
+        ]
         if not entries:
             return Sighting(stranger=self._stranger(ref))
         states = {record: _state(record, ref) for record in entries}
@@ -196,6 +201,19 @@ def ended_before(record: JobRecord, moment: datetime | None) -> bool:
     """
     is_end = record.state.phase in (Phase.ENDED, Phase.INTERRUPTED)
     return moment is not None and is_end and record.ended_at is not None and record.ended_at < moment
+
+
+def may_be_called_so(record: JobRecord, names: Collection[str]) -> bool:
+    """
+    Tell whether an entry may be about a job of one of these names. Tables cut long ones, and some say so by a plus.
+
+    :param names: of the job; none if that is not known.
+    """
+    if not names or not record.name:
+        return True
+    ours = [name.removesuffix("+") for name in names]
+    told = record.name.removesuffix("+")
+    return any(name.startswith(told) or told.startswith(name) for name in ours)
 
 
 def _owns(user: str, record: JobRecord) -> bool:

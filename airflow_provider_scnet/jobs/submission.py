@@ -265,8 +265,8 @@ class Submission:
         later = [job for job in jobs if self.life.is_over(job.tag) and job.phase in GOES_ON]
         if later:
             raise ScnetStoppedError(
-                f"Job {later[0].ref} belongs to try {later[0].tag.try_number} of this task, after a clear. This is try "
-                f"{self.life.tag.try_number}, of before it: it submits nothing, and leaves that job alone."
+                f"The task was cleared, and try {later[0].tag.try_number} has job {later[0].ref}, which is left alone. "
+                f"This process still runs try {self.life.tag.try_number}, of before the clear: it submits nothing."
             )
 
     def _not_told(self, found: Findings, elapsed: float) -> ScnetError:
@@ -348,8 +348,15 @@ class Submission:
                     )
                     raise error.advise(remedy) from None
             self._log.info("Not submitted: too many requests (HTTP 429). Submitting again in %.0f s.", pause)
-            self._patience.sleep(pause)
+            self._sleep(pause)
             pauses += 1
+
+    def _sleep(self, seconds: float) -> None:
+        """Not longer than a second after the task is told to stop."""
+        end = self._patience.now() + seconds
+        while (left := end - self._patience.now()) > 0:
+            self._check()
+            self._patience.sleep(min(left, 1.0))
 
     def _check(self) -> None:
         if self._is_stopped:

@@ -438,7 +438,28 @@ def test_no_more_is_decompressed_than_is_bounded(encoding: str, more: int, trans
         transport.request("POST", f"{url}/x", headers={})
 
 
-@pytest.mark.parametrize("body", [b"{}", gzip.compress(body_of(99))[:-9], gzip.compress(body_of(99)) + b"x"])
+@pytest.mark.parametrize("ending", [b"", b"\0" * 9, b"x"])
+@pytest.mark.parametrize("at", [0, 50, 99])
+@pytest.mark.parametrize("as_one", [True, False])
+def test_gzip_in_several_members(ending: bytes, at: int, as_one: bool, transport: Transport) -> None:
+    """As some servers send it, with padding behind it; members and packets end where they like."""
+    parts = [gzip.compress(body_of(99)[:at]), gzip.compress(body_of(99)[at:]) + ending]
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunks = [b"".join(parts)] if as_one else [bytes([byte]) for byte in b"".join(parts)]
+    body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in [*chunks, b""])
+    with raw_server(head + body) as url:
+        assert transport.request("GET", f"{url}/x", headers={}) == "x" * 77
+
+
+@pytest.mark.parametrize(("encoding", "body"), [("gzip", b""), ("gzip", b"busy"), ("br", b"\0")])
+def test_status_that_says_enough_needs_no_body(encoding: str, body: bytes, transport: Transport) -> None:
+    head = f"HTTP/1.1 429 Slow down\r\nRetry-After: 7\r\nContent-Encoding: {encoding}\r\nConnection: close\r\n\r\n"
+    with raw_server(head.encode() + body) as url, pytest.raises(ScnetTransientError) as caught:
+        transport.request("POST", f"{url}/x", headers={})
+    assert (caught.value.too_many, caught.value.retry_after, caught.value.without_effect) == (True, 7, True)
+
+
+@pytest.mark.parametrize("body", [b"{}", gzip.compress(body_of(99))[:-9]])
 def test_answer_that_cannot_be_decompressed(body: bytes, transport: Transport) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n"
     with raw_server(head + body) as url, pytest.raises(ScnetTransientError, match=r"the answer is (not )?compressed"):

@@ -28,8 +28,10 @@ from airflow_provider_scnet.exceptions import (
 )
 from airflow_provider_scnet.jobs.deletion import Deletion, delete_at_once
 from airflow_provider_scnet.jobs.options import DeleteOptions
+from airflow_provider_scnet.jobs.outcome import Ending
 from airflow_provider_scnet.jobs.parsing import parse_jobs
 from airflow_provider_scnet.jobs.report import DeletionReport
+from airflow_provider_scnet.jobs.waiting import Watch
 from airflow_provider_scnet.testing import ScnetEmulator
 from airflow_provider_scnet.testing.records import history_record
 from airflow_provider_scnet.wording import Secret
@@ -142,6 +144,43 @@ def test_number_that_is_used_again(
     scnet.fail("history", code="0", data={"total": 1, "list": [old]}, when=lambda request: job.active, times=None)
     assert texts(delete(job).deleted) == [job.ref]
     assert job.state == "CANCELLED"
+
+
+@pytest.mark.parametrize("name", ["earlier", ""])
+@pytest.mark.parametrize("state", ["PENDING", "RUNNING"])
+def test_job_that_vanishes_is_not_over_because_the_history_has_an_earlier_one(
+    scnet: ScnetEmulator, delete: Delete, name: str, state: str
+) -> None:
+    """Lists do not say since when a job waits; that it was seen after that end, and its name, tell all the same."""
+    bystander, job = scnet.add_job(), scnet.add_job(state, name="mine")
+    job.ignores_delete = True
+    times = {"jobQueueTime": "2024-01-02 02:00:00", "jobStartTime": "2024-01-02 03:00:00"}
+    old = {**history_record(job, "", job.job_id), "jobState": "statC", "jobName": name, **times}
+    old["jobEndTime"] = "2024-01-02 03:04:05"
+    other = {**history_record(bystander, "", bystander.job_id), "jobStatus": "statR", "jobState": ""}
+    scnet.fail("history", code="0", data={"total": 1, "list": [old]}, times=None)
+    scnet.fail("list", code="0", data={"total": 1, "list": [other]}, times=None, after=3)
+    with pytest.raises(ScnetJobsNotDeletedError, match="1 of 1 job is not known to have ended"):
+        delete(job)
+
+
+@pytest.mark.parametrize("verb", ["delete", "wait"])
+def test_members_in_a_bracket_end_while_others_wait(scnet: ScnetEmulator, delete: Delete, verb: str) -> None:
+    """The row of those is none of theirs."""
+    scnet.waiting_rest = True
+    jobs = [scnet.add_job("RUNNING" if number < 3 else "PENDING", job_id=f"5_{number}") for number in range(10)]
+    ref = f"{SCHEDULER},{scnet.user}:5_[1-2]:"
+    if verb == "delete":
+        assert texts(delete(ref).deleted) == [ref]
+    else:
+        for job in jobs[1:3]:
+            job.become("COMPLETED")
+        watch = Watch(client_of(scnet), parse_jobs(ref))
+        for _ in range(4):
+            watch.look()
+            watch.client.patience.sleep(100)
+        assert [outcome.ending for outcome in watch.outcomes] == [Ending.COMPLETED]
+    assert [job.active for job in jobs] == [True, False, False] + [True] * 7
 
 
 def test_number_that_somebody_else_has_now(scnet: ScnetEmulator, delete: Delete) -> None:

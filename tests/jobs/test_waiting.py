@@ -466,6 +466,21 @@ def test_end_of_another_name_is_never_one(scnet: ScnetEmulator) -> None:
     assert watch.open == [ref]
 
 
+@pytest.mark.parametrize("name", ["earlier", ""])
+def test_end_of_an_earlier_job_is_none_of_one_that_waited_after_it(scnet: ScnetEmulator, name: str) -> None:
+    """Lists do not say since when a job waits."""
+    scnet.add_job()
+    job = scnet.add_job("PENDING", name="mine")
+    watch = Watch(client_of(scnet), parse_jobs(job.ref))
+    watch.look()
+    keep_in_history(scnet, {**earlier(job), "jobName": name})
+    job.become("VANISHED")
+    for _ in range(4):
+        watch.client.patience.sleep(100)
+        watch.look()
+    assert watch.outcomes == []
+
+
 def test_end_under_its_own_name_counts_at_once(scnet: ScnetEmulator) -> None:
     job = scnet.add_job("COMPLETED", name=OURS.name("flow"), ended_ago=3600)
     (ref,) = parse_jobs(job.ref)
