@@ -9,6 +9,11 @@
 # So:       do not rename or add tasks while a run goes on that needs them; or set that interval to 0.
 #
 # Shown with an interval of 60 instead of 10, so that it does not depend on the moment of the edit; and with 0.
+# Seen:     Interval 60, run:  success      Interval 0, run:  success
+#            before removed                  after success
+#            hold success                    before removed
+#                                            hold success
+#
 # Needs python3 (3.9 to 3.12) with venv, and a package index. Takes some minutes. Ends with 1 if the behaviour has changed.
 set -euo pipefail
 
@@ -22,6 +27,23 @@ export AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION=False AIRFLOW__CORE__MIN_SERIA
 
 states() { # of the tasks of the run
     airflow tasks states-for-dag-run edited "$run" --output plain 2>/dev/null | grep -oE ' (before|after|hold) +[a-z]+' | tr -s ' ' | sort
+}
+
+wait_for() { # at most five minutes, until a command succeeds
+    for _ in {1..60}; do
+        if "$@"; then return; fi
+        sleep 3
+    done
+    echo "Changed, or too slow: $*" >&2
+    exit 1
+}
+
+has() { # a task of the run that state
+    states | grep -q "$1 $2"
+}
+
+trigger() {
+    airflow dags trigger edited --run-id "$run" >/dev/null 2>&1
 }
 
 edit_with() { # that interval; the task `before` becomes `after` in mid-run
@@ -42,12 +64,12 @@ EOF
     airflow db migrate >"$AIRFLOW_HOME/migrate.log" 2>&1
     airflow scheduler --skip-serve-logs >"$AIRFLOW_HOME/scheduler.log" 2>&1 &
     scheduler=$!
-    until airflow dags trigger edited --run-id "$run" >/dev/null 2>&1; do sleep 2; done
-    until states | grep -q "before success"; do sleep 2; done
+    wait_for trigger
+    wait_for has before success
     sed -i 's/"before"/"after"/' "$AIRFLOW_HOME/dags/edited.py"
-    until states | grep -q "before removed"; do sleep 2; done
+    wait_for has before removed
     touch "$AIRFLOW_HOME/go"
-    until states | grep -q "hold success"; do sleep 2; done
+    wait_for has hold success
     sleep 20 # for whatever else there may be to start
     kill $scheduler
     wait $scheduler || true
