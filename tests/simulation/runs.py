@@ -158,7 +158,7 @@ class Run:
                 self._begin_anew(task)
             task.begin_try()
             self._go_on(task, partial(self._begin, task, waits=len(tasks) > 1 or self.rng.random() < 0.6))
-        self._time.plan(self._time.elapsed() + self.rng.choice((0, 30, 100, 300)), partial(self._meddle, *tasks))
+        self._time.plan(self._time.elapsed() + self.rng.choice((0, 30, 100, 300)), partial(self._meddle, tasks[0]))
         while deferred := [task for task in tasks if task.state == "deferred"]:
             for task, event in zip(deferred, self._fire(deferred), strict=True):
                 self._go_on(task, partial(self._resume, task, event))
@@ -247,6 +247,11 @@ class Run:
             task.operator.resume_execution("__fail__", {"error": "Trigger timeout"}, context)
         return task.operator.execute_complete(context, event)
 
+    def _is_watched(self, task: Task) -> bool:
+        """Of several that wait, one may have given up already, and looks once more only when the others have ended."""
+        others = [one for one in self._tasks if one is not task and one.state == "deferred"]
+        return task.state in ("running", "deferred") and not others
+
     def _lose_member(self, jobs: list[Job]) -> bool:
         """One that waits may be cancelled, which leaves no record."""
         waiting = [job for job in jobs if job.state == "PENDING"]
@@ -258,7 +263,7 @@ class Run:
         self._tell(f"{job.ref} is cancelled while it waits")
         return True
 
-    def _meddle(self, task: Task, *others: Task) -> None:
+    def _meddle(self, task: Task) -> None:
         """
         The job may end badly meanwhile, be preempted and go on, or have a twin that is listed while it runs, unless the
         task goes on only when others do.
@@ -271,7 +276,7 @@ class Run:
         if self.rng.random() < 0.3:
             self._rules.spoil(job)
             job.become(self.rng.choice(ENDS))
-        elif not others and task.state in ("running", "deferred") and self.rng.random() < 0.3 and not self._array_size:
+        elif self._is_watched(task) and self.rng.random() < 0.3 and not self._array_size:
             job.ends_at = self.scnet.clock.now() + 200
             self._judge.twins.append(twin := self.scnet.add_job(name=job.name))
             self._rules.note_twin(twin, job)
