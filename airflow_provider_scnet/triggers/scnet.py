@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 LAST_LOOK = 10.0
 """Seconds for a look that begins at the deadline."""
+_IS_LOADED = Event()
+"""From then on, triggers that begin or end together do so in one turn of the loop, and share what they send."""
 
 
 class ScnetJobTrigger(BaseTrigger):
@@ -102,7 +105,7 @@ class ScnetJobTrigger(BaseTrigger):
             return
         jobs = list(dict.fromkeys([*self.jobs, *self._chosen.values()]))
         self.log.warning("The task was ended: deleting %s. Not verified.", ", ".join(jobs))
-        await in_thread(self.scnet_conn_id, _load)
+        await _loaded(self.scnet_conn_id)
         with ExitStack() as stack:
             pollers = self._pollers(stack, jobs)
             await asyncio.gather(*(poller.delete(refs) for poller, refs in pollers))
@@ -120,7 +123,7 @@ class ScnetJobTrigger(BaseTrigger):
             return events.timeout(self._watched) if bound.expired() else events.failed(error)
 
     async def _watch(self) -> dict[str, Any]:
-        await in_thread(self.scnet_conn_id, _load)
+        await _loaded(self.scnet_conn_id)
         outcomes: dict[JobRef, Outcome] = {}
         with ExitStack() as stack:
             pollers = self._pollers(stack, self.jobs)
@@ -215,7 +218,7 @@ class ScnetDeleteJobsTrigger(BaseTrigger):
         yield _event({**await self._delete(), "try_number": self.try_number})
 
     async def _delete(self) -> dict[str, Any]:
-        await in_thread(self.scnet_conn_id, _load)
+        await _loaded(self.scnet_conn_id)
         from airflow_provider_scnet.hooks.scnet import ScnetHook
 
         hook = ScnetHook(self.scnet_conn_id)
@@ -256,10 +259,17 @@ async def _pause(rounds: Generator[float], seconds: float) -> None:
         rounds.throw(error)
 
 
-def _load() -> None:
+async def _loaded(conn_id: str) -> None:
     """Import in a thread what takes a quarter of a second for the first time."""
+    if not _IS_LOADED.is_set():
+        await in_thread(conn_id, _load)
+
+
+def _load() -> None:
     import airflow_provider_scnet.hooks.scnet
     import airflow_provider_scnet.jobs.poller  # noqa: F401
+
+    _IS_LOADED.set()
 
 
 def _client(conn_id: str) -> ScnetClient:

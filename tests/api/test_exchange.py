@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -109,12 +108,23 @@ def test_nothing_shows_in_local_variables() -> None:
 
 
 def given_up(work: Callable[[], Any], error_class: type[Exception], patience: Patience) -> bool:
-    """Wait for work that does not end in time; return whether surely nothing was sent."""
-    exchange = Exchange(work)
-    began = time.monotonic()
+    """Wait for work that does not end in time, no longer than allowed; return whether surely nothing was sent."""
+    return given_up_within(BLINK, work, error_class, patience)
+
+
+def given_up_within(seconds: float, work: Callable[[], Any], error_class: type[Exception], patience: Patience) -> bool:
+    ended = threading.Event()
+
+    def to_its_end() -> None:
+        try:
+            work()
+        finally:
+            ended.set()
+
+    exchange = Exchange(to_its_end)
     with pytest.raises(error_class):
-        exchange.run(patience, BLINK)
-    assert time.monotonic() - began < 5
+        exchange.run(patience, seconds)
+    assert not ended.is_set()
     return exchange.give_up()
 
 
@@ -140,12 +150,7 @@ def test_task_is_stopped(scnet: ScnetEmulator) -> None:
     scnet.fail("*", latency=60)
     patience = Patience()
     threading.Timer(BLINK, patience.stop).start()
-    exchange = Exchange(get(f"{scnet.url}/hpc/openapi/v2/cluster"))
-    began = time.monotonic()
-    with pytest.raises(ScnetStoppedError):
-        exchange.run(patience, 60)
-    assert time.monotonic() - began < 5
-    assert not exchange.give_up()
+    assert not given_up_within(60, get(f"{scnet.url}/hpc/openapi/v2/cluster"), ScnetStoppedError, patience)
 
 
 def test_what_was_given_up_before_it_is_connected_is_never_sent(

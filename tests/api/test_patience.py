@@ -57,13 +57,18 @@ def test_one_who_is_stopped_stops_nobody_else() -> None:
     Patience().check()
 
 
-def test_stop_in_the_middle_of_a_sleep() -> None:
-    patience = Patience()
-    threading.Timer(0.1, patience.stop).start()
-    began = time.monotonic()
+def test_stop_in_the_middle_of_a_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    patience, slept = Patience(), []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            patience.stop()
+
+    monkeypatch.setattr(time, "sleep", sleep)
     with pytest.raises(ScnetStoppedError):
         patience.sleep(60)
-    assert time.monotonic() - began < 5
+    assert slept == [SLICE] * 3
 
 
 def test_stop_by_a_signal_handler() -> None:

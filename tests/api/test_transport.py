@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from threading import Event, Thread, Timer
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -367,10 +366,8 @@ def test_answer_that_trickles_in_is_cut_off(
     scnet: ScnetEmulator, pauses: list[float], method: str, fault: dict[str, Any]
 ) -> None:
     scnet.fail("*", times=None, **fault)
-    began = monotonic()
     with pytest.raises(ScnetTransientError) as caught:
         send(scnet, Transport(timeout=0.2, patience=VirtualPatience(pauses=pauses)).tried_once(), method)
-    assert monotonic() - began < 5
     assert str(caught.value).startswith(f"{scnet.url} - no complete answer within 0.4 s, so it was cut off ({method} ")
     assert not isinstance(caught.value, NeverSentError)
 
@@ -478,15 +475,13 @@ def in_a_moment(act: Callable[[], None]) -> None:
     Timer(0.1, act).start()
 
 
-@pytest.mark.parametrize("fault", [{"latency": 60}, {"drip": 1.0}, {"status": 503, "headers": {"Retry-After": "60"}}])
+@pytest.mark.parametrize("fault", [{"hold": True}, {"drip": 60.0}, {"status": 503, "headers": {"Retry-After": "60"}}])
 def test_stop_ends_whatever_is_under_way(scnet: ScnetEmulator, fault: dict[str, Any]) -> None:
     scnet.fail("clusters", times=None, **fault)
     transport = Transport()
     in_a_moment(transport.patience.stop)
-    began = monotonic()
     with pytest.raises(ScnetStoppedError):
         send(scnet, transport)
-    assert monotonic() - began < 5
     assert len(scnet.requests) == 1
     for again in (transport, transport.tried_once()):
         with pytest.raises(ScnetStoppedError):

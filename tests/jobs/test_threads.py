@@ -37,18 +37,16 @@ def test_one_connection_keeps_few_threads_busy() -> None:
 
 
 def test_connection_that_hangs_delays_no_other() -> None:
-    async def main() -> float:
+    async def main() -> None:
         release = threading.Event()
         hanging = [asyncio.ensure_future(in_thread("broken", release.wait)) for _ in range(10)]
         await asyncio.sleep(0.05)
-        began = time.monotonic()
         await in_thread("good", lambda: None)
-        took = time.monotonic() - began
+        assert not any(one.done() for one in hanging)
         release.set()
         await asyncio.gather(*hanging)
-        return took
 
-    assert asyncio.run(main()) < 1
+    asyncio.run(main())
 
 
 def test_work_goes_on_although_nobody_waits_and_keeps_its_place() -> None:
@@ -59,17 +57,16 @@ def test_work_goes_on_although_nobody_waits_and_keeps_its_place() -> None:
         time.sleep(0.2)
         ended.append(threading.current_thread().name)
 
-    async def main() -> float:
+    async def main() -> None:
         waiting = [asyncio.ensure_future(in_thread("c", work)) for _ in range(THREADS_OF_ONE)]
         await asyncio.sleep(0.05)
         for one in waiting:
             one.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-        began = time.monotonic()
         await in_thread("c", lambda: None)
-        return time.monotonic() - began
+        assert ended
 
-    assert asyncio.run(main()) > 0.05
+    asyncio.run(main())
     deadline = time.monotonic() + 30
     while len(ended) < THREADS_OF_ONE and time.monotonic() < deadline:
         time.sleep(0.01)
