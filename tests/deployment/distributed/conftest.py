@@ -196,6 +196,11 @@ class Run:
         """The number of a task's try."""
         return int(self._instances()[task_id]["tries"])
 
+    def log(self, task_id: str) -> str:
+        """All that a task has logged."""
+        folder = self.airflow.home / "logs" / f"dag_id={self.dag_id}" / f"run_id={self.run_id}" / f"task_id={task_id}"
+        return "".join(path.read_text() for path in sorted(folder.rglob("*.log*")))
+
     def wait_for(self, what: Callable[[], object]) -> None:
         """Wait until something is so, on a machine that may have much else to do."""
         self.airflow.wait_for(what, patience=400)

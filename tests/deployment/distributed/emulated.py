@@ -14,6 +14,8 @@ import requests
 from tests.deployment.components import free_ports
 
 PATIENCE = 60.0
+ARRAY_PACE = 45.0
+"""Seconds between the starts of two members of an array: so long they wait."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Emulated:
         (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "airflow_provider_scnet.testing", "--port", str(port), "--seed", "test"]
+        command += ["--waiting-rest", "--array-pace", str(ARRAY_PACE)]
         with (home / "emulator.log").open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         self._log = home / "emulator.log"

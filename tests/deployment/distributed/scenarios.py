@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow_provider_scnet.testing.words import VANISHED
 from tests.deployment.distributed.conftest import Distributed
 
 
@@ -113,6 +114,15 @@ def deferred_cleared(airflow: Distributed) -> None:
     assert run.states() == {"submit": "failed"}
 
 
+def member_cancelled(airflow: Distributed) -> None:
+    """While it waits, so that no record of it is left: the others end well."""
+    run = airflow.begin("member_cancelled")
+    run.wait_for_end()
+    assert run.states() == {"submit": "success", "cancel": "success", "wait": "failed", "delete": "success"}
+    assert [job["state"] for job in run.account.jobs] == ["COMPLETED", "COMPLETED", VANISHED]
+    assert "1 of 3 members cancelled while waiting: they left no record" in run.log("wait")
+
+
 TOGETHER = [
     answer_lost,
     answer_late,
@@ -124,4 +134,5 @@ TOGETHER = [
     deferred_failed,
     deferred_success,
     deferred_cleared,
+    member_cancelled,
 ]

@@ -76,6 +76,15 @@ for dag_id in ("deferred_failed", "deferred_success", "deferred_cleared", "waits
     with dag(dag_id):
         submit_job(wait=True, deferrable=True, poll_interval=1, retries=0)
 
+with dag("member_cancelled"):
+    submit = submit_job(command="sleep 5", array_size=3)
+    cancel = ScnetDeleteJobsOperator(
+        task_id="cancel", jobs="{{ ti.xcom_pull('submit').removesuffix(':') }}_3:", poll_interval=1, absent_for=5
+    )
+    wait = ScnetJobSensor(task_id="wait", jobs=submit.output, deferrable=True, poke_interval=2)
+    submit >> cancel
+    wait >> delete_jobs(submit).as_teardown(setups=submit)
+
 with dag("never_torn_down"):
     submit = submit_job()
     delete_jobs(submit, pool="closed", retries=1, retry_delay=timedelta(seconds=1)).as_teardown(setups=submit)
