@@ -22,14 +22,12 @@ class Origin:
     :param tag: of the task instance, in its present life.
     :param dismissed: other jobs of it that are known not to count: they were submitted before a clear, have ended, or
         were deleted, whatever a list that lags may still show.
-    :param array_size: how many members the job must have; ``None`` if that is not known.
     :param name: of a job that it submits now; empty if that is not known.
     :param keeps: whether a job of an earlier life counts as well, if command and resources are the same.
     """
 
     tag: JobTag
     dismissed: frozenset[JobRef] = frozenset()
-    array_size: int | None = None
     name: str = ""
     keeps: bool = False
 

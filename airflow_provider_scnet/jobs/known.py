@@ -35,7 +35,7 @@ class Known:
         self._since = since
         self._tags: set[tuple[str, str, int]] = set()  # in its name
         self._names: set[str] = set()
-        self.size: int | None = None
+        self._size = 0
         self._began: dict[str, datetime] = {}
         self._went_on: dict[str, datetime] = {}  # when the live list has shown it to, last
         self._was_shown = False
@@ -44,18 +44,16 @@ class Known:
         self._members: dict[str, JobRecord] = {}  # as they were last told, but for those that waited
         self._waiting: set[str] = set()
 
-    def expect(self, tag: JobTag | None, size: int | None, name: str = "") -> None:
+    def expect(self, tag: JobTag, name: str = "") -> None:
         """
-        Take down what whoever submitted it knows.
+        Take down what is known of its name.
 
-        :param tag: in its name.
-        :param size: how many members it has; ``None`` if it is no array, or if that is not known.
-        :param name: its name, if that is known.
+        :param tag: in it.
+        :param name: all of it, if that is known.
         """
-        self.size = size
         self._names |= {name} - {""}
-        if tag:
-            self._tags.add(tag.instance)
+        self._tags.add(tag.instance)
+        self._size = tag.array_size or self._size
 
     def note_listed(self, records: Sequence[JobRecord], now: float, wall_clock: datetime) -> None:
         """
@@ -72,7 +70,9 @@ class Known:
         self._began |= {job_id: moment for job_id, moment in began_of(records).items() if moment <= wall_clock}
         going_on = [record for record in records if record.state.phase is Phase.ACTIVE]
         self._went_on |= {job_id: wall_clock for record in going_on for job_id in members_in(record.job_id)}
-        self._tags |= {tag.instance for record in records if (tag := JobTag.read(record.name))}
+        for record in records:
+            if tag := JobTag.read(record.name):
+                self.expect(tag)
         self._names |= {record.name for record in records} - {""}
         rest = {job_id for record in records if _waits(record) for job_id in members_in(record.job_id)}
         self._waiting |= {job_id for job_id in rest if is_one_member(job_id) and self._is_meant(job_id)}
@@ -123,9 +123,21 @@ class Known:
             if job_id not in ids
         ]
 
+    def size(self, records: Iterable[JobRecord]) -> int:
+        """
+        Return how many members it must have, as names say; 0 if they do not, or if one member is meant.
+
+        :param records: all that is told of the job, which no live list may ever have shown.
+        """
+        if self.ref.id.members is not None:
+            return 0
+        tags = filter(None, (JobTag.read(record.name) for record in records))
+        return self._size or max((tag.array_size for tag in tags), default=0)
+
     def has_all(self, records: Sequence[JobRecord]) -> bool:
         """Tell whether the end of each member is known, of which there are so many that none is missing."""
-        return bool(self.size) and self._missing_count(records) <= 0 and None not in map(ending_of, records)
+        is_counted = self.size(records) > 0
+        return is_counted and self._missing_count(records) <= 0 and None not in map(ending_of, records)
 
     def missing(self, records: Sequence[JobRecord]) -> str:
         """
@@ -139,7 +151,8 @@ class Known:
         if count <= 0:
             return ""
         which = f" ({', '.join(named[:5])}{', ...' if len(named) > 5 else ''})" if named else ""
-        total = f" of {self.size}" if self.size else ""
+        size = self.size(records)
+        total = f" of {size}" if size else ""
         return f"{count}{total} members{which} cancelled while waiting: they left no record"
 
     def has_been_missing(self, is_missing: bool, now: float) -> bool:
@@ -155,8 +168,8 @@ class Known:
         self._missing_since = now if self._missing_since is None else self._missing_since
         return now - self._missing_since >= PROVEN_AFTER
 
-    def _missing_count(self, records: Iterable[JobRecord]) -> int:
-        return (self.size or 0) - count_members(self.ref, records)
+    def _missing_count(self, records: Sequence[JobRecord]) -> int:
+        return self.size(records) - count_members(self.ref, records)
 
     def _is_meant(self, job_id: str) -> bool:
         return self.ref.id.members is None or job_id in self.ref.id.member_ids()

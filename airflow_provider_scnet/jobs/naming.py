@@ -27,7 +27,8 @@ _NUMBER = r"\d{1,9}"
 """Bounded: a name of somebody else's job may hold digits without end, which Python refuses to read as a number."""
 _NAME = re.compile(
     rf"(?:.*_)?(?P<tag>{_TASK})(?:_l(?P<iteration>{_HASH}))?(?:_m(?P<map_index>{_NUMBER}))?_g(?P<generation>{_NUMBER})"
-    rf"(?:_t(?P<try_number>{_NUMBER})c(?P<clears>{_NUMBER})_s(?P<specification>{_HASH}))?",
+    rf"(?:_t(?P<try_number>{_NUMBER})c(?P<clears>{_NUMBER})(?:a(?P<array_size>{_NUMBER}))?"
+    rf"_s(?P<specification>{_HASH}))?",
     re.ASCII,
 )
 JOB_NAME = "GAP_JOB_NAME"
@@ -47,6 +48,8 @@ class JobTag:
     :param specification: stands for command and resources; 40 bits of a hash, empty in names made by 0.2.0.
     :param try_number: the try that has submitted it; 0 in names made by 0.2.0. It makes no other tag.
     :param clears: how often any task of the run had been cleared by then. It makes no other tag.
+    :param array_size: how many members the job has, for whoever waits and knows nothing else of it; 0 if it is no array
+        or has a name made by 0.2.0. It makes no other tag.
     """
 
     task: str
@@ -56,6 +59,7 @@ class JobTag:
     specification: str = ""
     try_number: int = field(default=0, compare=False)
     clears: int = field(default=0, compare=False)
+    array_size: int = field(default=0, compare=False)
 
     @classmethod
     def read(cls, name: str) -> Self | None:
@@ -75,6 +79,7 @@ class JobTag:
             match["specification"] or "",
             int(match["try_number"] or 0),
             int(match["clears"] or 0),
+            int(match["array_size"] or 0),
         )
 
     def name(self, own: str) -> str:
@@ -86,7 +91,8 @@ class JobTag:
         safe = re.sub(r"[^A-Za-z0-9-]+", "_", own).strip("_")[:LONGEST_OWN_PART].strip("_")
         iteration = f"_l{self.iteration}" if self.iteration else ""
         member = f"_m{self.map_index}" if self.map_index >= 0 else ""
-        submitted = f"_t{self.try_number}c{self.clears}_s{self.specification}" if self.specification else ""
+        size = f"a{self.array_size}" if self.array_size else ""
+        submitted = f"_t{self.try_number}c{self.clears}{size}_s{self.specification}" if self.specification else ""
         return f"{safe or 'job'}_{self.task}{iteration}{member}_g{self.generation}{submitted}"
 
     def is_of_later_life(self, other: JobTag) -> bool:

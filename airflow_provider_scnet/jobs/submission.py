@@ -26,7 +26,6 @@ from airflow_provider_scnet.jobs.naming import JOB_NAME
 from airflow_provider_scnet.jobs.options import DeleteOptions
 from airflow_provider_scnet.jobs.outcome import Ending
 from airflow_provider_scnet.jobs.search import GOES_ON, Findings, Search, TaggedJob
-from airflow_provider_scnet.jobs.specification import ARRAY_SIZE
 from airflow_provider_scnet.wording import counted, quote, sentences
 
 SETTLING_TIME = 60.0
@@ -239,7 +238,7 @@ class Submission:
 
     def _ended_well(self, job: TaggedJob, *, counted: bool = True) -> bool:
         """Members that were cancelled while they waited leave no record: so many ends have to be told as there are."""
-        size = int(self._target.members.get(ARRAY_SIZE, 0)) if counted else 0
+        size = self.life.tag.array_size if counted else 0
         return job.ending is Ending.COMPLETED and count_members(job.ref, job.records) >= size
 
     def _is_result(self, job: TaggedJob) -> bool:

@@ -90,7 +90,7 @@ class Watch:
             ref = self.current(asked)
             known = self._known.setdefault(ref, Known(ref, self._now()))
             if origin:
-                known.expect(origin.tag, origin.array_size, origin.name)
+                known.expect(origin.tag, origin.name)
 
     def current(self, ref: JobRef) -> JobRef:
         """
@@ -168,7 +168,7 @@ class Watch:
         """
         past = known.own(told or ())
         everything = [*latest(records, past), *known.lost([*records, *past])]
-        if told is None and not known.has_all(everything) and not (known.size and self._is_history_refused):
+        if told is None and not known.has_all(everything) and not (self._is_history_refused and known.size(everything)):
             return
         if not is_sure and _may_go_on_unseen(known.ref, everything):
             self.is_unsure |= evidence.read.is_complete

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from airflow_provider_scnet.jobs.lives import Life
 
 
-def life_of(context: Context, *, retries: int, specification: str) -> Life:
+def life_of(context: Context, *, retries: int, specification: str, array_size: int = 0) -> Life:
     """
     Return the present life of a task instance.
 
     :param retries: of the task, as the DAG has them now.
     :param specification: stands for command and resources.
+    :param array_size: how many members the job has; 0 if it is no array.
     :raises ScnetTransientError: if the namespace of this Airflow cannot be read.
     """
     from airflow_provider_scnet.jobs.lives import Life
@@ -45,6 +46,7 @@ def life_of(context: Context, *, retries: int, specification: str) -> Life:
         specification=specification,
         try_number=ti.try_number,
         clears=getattr(run, "clear_number", None) or 0,
+        array_size=array_size,
     )
     since = 0
     if ti.try_number > 1:

@@ -12,7 +12,7 @@ from airflow_provider_scnet.api.forks import cached_property
 from airflow_provider_scnet.api.reference import check_scheduler_id, is_nothing
 from airflow_provider_scnet.exceptions import ScnetError, ScnetStoppedError, ScnetWaitTimeoutError
 from airflow_provider_scnet.jobs.options import lines, seconds
-from airflow_provider_scnet.jobs.specification import JobSpecification
+from airflow_provider_scnet.jobs.specification import ARRAY_SIZE, JobSpecification
 from airflow_provider_scnet.operators.instance import life_of, may_have_run
 from airflow_provider_scnet.operators.origin import tell as tell_origin
 from airflow_provider_scnet.operators.specified import SpecifiedFields
@@ -237,7 +237,7 @@ class ScnetSubmitJobOperator(SpecifiedFields, BaseOperator):
 
         self._submission = submission = self._submission or self._prepare(context)
         keeps = self.on_clear == "keep"
-        origin = Origin(submission.life.tag, submission.dismissed, self._members, submission.name, keeps)
+        origin = Origin(submission.life.tag, submission.dismissed, submission.name, keeps)
         self._ref, self._watch = ref, Watch(self._hook.client, {ref: origin}, logger=self.log)
         try:
             outcomes = wait_for(self._watch, poll_interval=self.poll_interval, timeout=timeout, logger=self.log)
@@ -263,7 +263,6 @@ class ScnetSubmitJobOperator(SpecifiedFields, BaseOperator):
             deadline=deadline,
             job_name=submission.name,
             dismissed=sorted(map(str, submission.dismissed)),
-            array_size=self._members,
             keeps=self.on_clear == "keep",
             cancel_on_kill=self.cancel_on_kill,
             try_number=context["ti"].try_number,
@@ -290,10 +289,6 @@ class ScnetSubmitJobOperator(SpecifiedFields, BaseOperator):
         """If a job was submitted twice, the older one counts."""
         if ref != self._ref:
             context["ti"].xcom_push(key="job", value=str(ref))
-
-    @property
-    def _members(self) -> int | None:
-        return None if is_nothing(self.array_size) else int(str(self.array_size))
 
     @property
     def _watched(self) -> JobRef | None:
@@ -385,7 +380,12 @@ class ScnetSubmitJobOperator(SpecifiedFields, BaseOperator):
         from airflow_provider_scnet.jobs.naming import JOB_NAME, specification_tag
 
         members = JobSpecification(**self._arguments()).as_members("")
-        life = life_of(context, retries=self.retries or 0, specification=specification_tag(members))
+        life = life_of(
+            context,
+            retries=self.retries or 0,
+            specification=specification_tag(members),
+            array_size=int(members.get(ARRAY_SIZE, 0)),
+        )
         own = self.task_id if is_nothing(self.job_name) else str(self.job_name)
         return life, {**members, JOB_NAME: life.tag.name(own)}
 

@@ -50,7 +50,6 @@ class ScnetJobTrigger(BaseTrigger):
     :param job_name: of the one job, if it was submitted by the task that waits: of duplicates, which carry the same
         task in their names, only the oldest is gone on with.
     :param dismissed: jobs of the same task instance that are known not to count, as text.
-    :param array_size: how many members the one job must have; ``None`` if it is no array, or if that is not known.
     :param keeps: whether a job of before a clear counts as well, if command and resources are the same.
     :param cancel_on_kill: whether the jobs are deleted if the task is marked or cleared meanwhile.
     :param try_number: of the task that waits; the event tells it back.
@@ -66,7 +65,6 @@ class ScnetJobTrigger(BaseTrigger):
         fail_fast: bool = True,
         job_name: str | None = None,
         dismissed: Sequence[str] = (),
-        array_size: int | None = None,
         keeps: bool = False,
         cancel_on_kill: bool = False,
         try_number: int | None = None,
@@ -79,7 +77,6 @@ class ScnetJobTrigger(BaseTrigger):
         self.fail_fast = fail_fast
         self.job_name = job_name
         self.dismissed = list(dismissed)
-        self.array_size = array_size
         self.keeps = keeps
         self.cancel_on_kill = cancel_on_kill
         self.try_number = try_number
@@ -88,7 +85,7 @@ class ScnetJobTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the triggerer makes this trigger of; nothing in it is secret."""
         names = ("scnet_conn_id", "jobs", "poll_interval", "deadline", "fail_fast", "job_name", "dismissed")
-        more = ("array_size", "keeps", "cancel_on_kill", "try_number")
+        more = ("keeps", "cancel_on_kill", "try_number")
         arguments = {name: getattr(self, name) for name in (*names, *more)}
         return f"{__name__}.{type(self).__name__}", arguments
 
@@ -164,7 +161,7 @@ class ScnetJobTrigger(BaseTrigger):
 
         tag = JobTag.read(self.job_name) if self.job_name else None
         dismissed = frozenset(parse_jobs(self.dismissed))
-        origin = Origin(tag, dismissed, self.array_size, self.job_name or "", self.keeps) if tag else None
+        origin = Origin(tag, dismissed, self.job_name or "", self.keeps) if tag else None
         make_client = partial(_client, self.scnet_conn_id)
         return [
             (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,9 +18,9 @@ OTHER = JobTag("a" * 12, -1, 0, specification="abcdefgh")
 LEGACY = JobTag("a" * 12, -1, 0)
 
 
-def known(job_id: str = "5", size: int | None = None) -> Known:
+def known(job_id: str = "5", size: int = 0) -> Known:
     job = Known(JobRef("1", "u", job_id), NOW)
-    job.expect(TAG, size)
+    job.expect(replace(TAG, array_size=size))
     return job
 
 
@@ -47,7 +48,7 @@ def test_name_tells_whose_end_it_is(name: str, is_own: bool, may_be_another: boo
 def test_name_that_was_cut_without_a_sign_tells_nothing() -> None:
     name = TAG.name("channel_flow")
     job = known()
-    job.expect(TAG, None, name)
+    job.expect(TAG, name)
     for length in (10, 40):
         assert job.own([past(name[:length])])
     assert not job.own([past("channel_other")])

@@ -22,6 +22,7 @@ tags = st.builds(
     specification=st.just("") | st.dictionaries(st.text(), st.text()).map(specification_tag),
     try_number=st.integers(1, 10**4),
     clears=st.integers(0, 10**4),
+    array_size=st.integers(0, 10**4),
 )
 
 
@@ -29,6 +30,8 @@ def test_name() -> None:
     assert re.fullmatch(r"channel_flow_[a-z2-7]{12}_g2", TAG.name("channel flow"))
     assert re.fullmatch(r"x_[a-z2-7]{12}_m0_g2", JobTag(TAG.task, 0, 2).name("x"))
     assert JobTag(TAG.task, 3, 2, "abcdefgh").name("x") == f"x_{TAG.task}_labcdefgh_m3_g2"
+    array = JobTag(TAG.task, -1, 0, "", "abcdefgh", try_number=1, array_size=40)
+    assert array.name("x") == f"x_{TAG.task}_g0_t1c0a40_sabcdefgh"
 
 
 @given(tags, st.text(max_size=60))
@@ -36,7 +39,8 @@ def test_tag_is_read_from_whatever_name(tag: JobTag, own: str) -> None:
     name = tag.name(own)
     read = JobTag.read(name)
     assert read == tag
-    assert not tag.specification or (read.try_number, read.clears) == (tag.try_number, tag.clears)
+    told = (read.try_number, read.clears, read.array_size)
+    assert not tag.specification or told == (tag.try_number, tag.clears, tag.array_size)
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,100}", name)
 
 

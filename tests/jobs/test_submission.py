@@ -88,7 +88,7 @@ def tag_and_members(
     """The tag of a task instance, and the job that it submits."""
     where: dict[str, Any] = {"job_queue": "debug", "work_dir": "/public/home/me", "walltime": "10:00:00"}
     members = JobSpecification(command=command, array_size=array_size, **where).as_members("")
-    tag = tag_of(**{**TASK, **other}, specification=specification_tag(members))
+    tag = tag_of(**{**TASK, **other}, specification=specification_tag(members), array_size=array_size or 0)
     return tag, {**members, JOB_NAME: tag.name("flow")}
 
 

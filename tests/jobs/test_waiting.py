@@ -505,12 +505,12 @@ def test_look_up_tells_what_a_cut_list_hides(scnet: ScnetEmulator) -> None:
 # --- how many members there must be ----------------------------------------------------------------------------------
 
 
-def add_array(scnet: ScnetEmulator, count: int) -> list[Job]:
+def add_array(scnet: ScnetEmulator, count: int, tag: JobTag = OURS) -> list[Job]:
     """The first one runs, the others wait in one row."""
     scnet.waiting_rest = True
     scnet.add_job()  # so that no list is empty
     return [
-        scnet.add_job("PENDING" if number else "RUNNING", job_id=f"500_{number}", name=OURS.name("flow"))
+        scnet.add_job("PENDING" if number else "RUNNING", job_id=f"500_{number}", name=tag.name("flow"))
         for number in range(count)
     ]
 
@@ -521,14 +521,14 @@ def look_on(watch: Watch, count: int = 3) -> None:
         watch.client.patience.sleep(50)
 
 
-@pytest.mark.parametrize("size", [4, None])
+@pytest.mark.parametrize("size", [4, 0])
 @pytest.mark.parametrize("history", [True, False])
-def test_members_that_are_cancelled_while_they_wait(scnet: ScnetEmulator, size: int | None, history: bool) -> None:
+def test_members_that_are_cancelled_while_they_wait(scnet: ScnetEmulator, size: int, history: bool) -> None:
     """They leave no record, neither in the list nor in the history: what has shown them is the row of what waits."""
     scnet.has_history, scnet.raw_state_in_lists = history, True
     first, second, *others = add_array(scnet, 4)
     ref = JobRef(SCHEDULER, scnet.user, "500")
-    watch = Watch(client_of(scnet), {ref: Origin(OURS, array_size=size)})
+    watch = Watch(client_of(scnet), {ref: Origin(replace(OURS, array_size=size))})
     watch.look()
     for job in others:
         job.become("VANISHED")
@@ -545,18 +545,33 @@ def test_members_that_are_cancelled_while_they_wait(scnet: ScnetEmulator, size: 
     assert outcome.reason == f"{which} cancelled while waiting: they left no record"
 
 
-def test_members_that_nobody_has_seen_are_counted(scnet: ScnetEmulator) -> None:
-    """A wait that begins late has never seen the row; how members are numbered is not known."""
-    jobs = add_array(scnet, 3)
+@pytest.mark.parametrize("by_name", [True, False])
+@pytest.mark.parametrize("ago", [0, 3600])
+def test_members_that_nobody_has_seen_are_counted(scnet: ScnetEmulator, by_name: bool, ago: float) -> None:
+    """
+    A wait that begins late has never seen the row, and a sensor, or a trigger that begins anew, knows of the array what
+    its name says; how members are numbered is not known.
+    """
+    tag = replace(OURS, array_size=3)
+    jobs = add_array(scnet, 3, tag if by_name else OURS)
     jobs[0].become("COMPLETED")
     jobs[1].become("VANISHED")
     jobs[2].become("COMPLETED")
+    scnet.clock.advance(ago)
     ref = JobRef(SCHEDULER, scnet.user, "500")
-    watch = Watch(client_of(scnet), {ref: Origin(OURS, array_size=3)})
-    look_on(watch)
+    watch = Watch(client_of(scnet), {ref: None if by_name else Origin(tag)})
+    look_on(watch, 5)
     assert [outcome.reason for outcome in watch.outcomes] == [
         "1 of 3 members cancelled while waiting: they left no record"
     ]
+
+
+def test_wait_for_one_member_does_not_ask_for_the_others(scnet: ScnetEmulator) -> None:
+    jobs = add_array(scnet, 3, replace(OURS, array_size=3))
+    jobs[0].become("COMPLETED")
+    watch = Watch(client_of(scnet), [JobRef(SCHEDULER, scnet.user, "500_0")])
+    look_on(watch)
+    assert [outcome.ending for outcome in watch.outcomes] == [Ending.COMPLETED]
 
 
 def test_all_members_that_were_seen_to_wait_are_cancelled(scnet: ScnetEmulator) -> None:
@@ -597,7 +612,7 @@ def test_late_history_is_waited_for(scnet: ScnetEmulator) -> None:
     """A member that has started and ended between two looks is not missing."""
     jobs = add_array(scnet, 2)
     ref = JobRef(SCHEDULER, scnet.user, "500")
-    watch = Watch(client_of(scnet), {ref: Origin(OURS, array_size=2)})
+    watch = Watch(client_of(scnet), {ref: Origin(replace(OURS, array_size=2))})
     scnet.history_lag, scnet.raw_state_in_lists = 360, True
     watch.look()
     jobs[1].become("COMPLETED")
@@ -616,7 +631,7 @@ def test_history_that_is_refused_for_good_is_not_waited_for_for_ever(scnet: Scne
     scnet.fail("history", code="10009", times=None)
     scnet.raw_state_in_lists = True
     ref = JobRef(SCHEDULER, scnet.user, "500")
-    watch = Watch(client_of(scnet), {ref: Origin(OURS, array_size=2)})
+    watch = Watch(client_of(scnet), {ref: Origin(replace(OURS, array_size=2))})
     jobs[0].become("COMPLETED")
     jobs[1].become("VANISHED" if vanishes else "COMPLETED")
     look_on(watch, 5)
@@ -629,6 +644,6 @@ def test_array_of_one_may_be_a_plain_job(scnet: ScnetEmulator, job_id: str, ago:
     scnet.add_job()
     scnet.add_job("COMPLETED", job_id=job_id, ended_ago=ago, name=OURS.name("flow"))
     ref = JobRef(SCHEDULER, scnet.user, "500")
-    watch = Watch(client_of(scnet), {ref: Origin(OURS, array_size=1)})
+    watch = Watch(client_of(scnet), {ref: Origin(replace(OURS, array_size=1))})
     watch.look()
     assert [outcome.ending for outcome in watch.outcomes] == [Ending.COMPLETED]

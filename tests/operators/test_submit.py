@@ -25,6 +25,7 @@ from airflow_provider_scnet.exceptions import (
 )
 from airflow_provider_scnet.jobs import known
 from airflow_provider_scnet.jobs.namespace import namespace
+from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.jobs.outcome import Ending, Outcome
 from airflow_provider_scnet.operators.scnet import ScnetDeleteJobsOperator, ScnetSubmitJobOperator
 from airflow_provider_scnet.testing import ScnetEmulator
@@ -327,10 +328,14 @@ def deferred(operator: ScnetSubmitJobOperator, ti: TaskInstance) -> TaskDeferred
     return pause.value
 
 
-@pytest.mark.parametrize(("given", "told"), [(3, 3), ("3", 3), (None, None), ("None", None)])
-def test_trigger_knows_how_many_members_there_must_be(scnet_default: ScnetEmulator, given: Any, told: Any) -> None:
+@pytest.mark.parametrize(("given", "told"), [(3, 3), ("3", 3), (None, 0), ("None", 0)])
+def test_whoever_waits_knows_how_many_members_there_must_be(
+    scnet_default: ScnetEmulator, given: Any, told: int
+) -> None:
     operator = ScnetSubmitJobOperator(**WAITING, deferrable=True, array_size=given)
-    assert deferred(operator, TaskInstance(get_ti_count=None)).trigger.serialize()[1]["array_size"] == told
+    arguments = deferred(operator, TaskInstance(get_ti_count=None)).trigger.serialize()[1]
+    assert {JobTag.read(job.name).array_size for job in scnet_default.jobs} == {told}
+    assert JobTag.read(arguments["job_name"]).array_size == told
 
 
 def test_array_of_which_a_member_is_cancelled_while_it_waits_has_not_ended_well(

@@ -15,12 +15,14 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_scnet.api.records import JobRecord
 from airflow_provider_scnet.api.reference import JobRef
 from airflow_provider_scnet.exceptions import (
+    ScnetJobCancelledError,
     ScnetJobFailedError,
     ScnetJobReferenceError,
     ScnetJobTimeLimitError,
     ScnetPermissionError,
 )
-from airflow_provider_scnet.jobs import waiting
+from airflow_provider_scnet.jobs import known, waiting
+from airflow_provider_scnet.jobs.naming import JobTag
 from airflow_provider_scnet.jobs.outcome import Ending, Outcome
 from airflow_provider_scnet.sensors.scnet import ScnetJobSensor
 from airflow_provider_scnet.testing import ScnetEmulator
@@ -34,6 +36,11 @@ def context() -> Any:
 
 def sensor(jobs: Any, **options: Any) -> ScnetJobSensor:
     return ScnetJobSensor(task_id="wait", jobs=getattr(jobs, "ref", jobs), **options)
+
+
+def poke_until_it_ends(waits: ScnetJobSensor) -> None:
+    while not waits.poke(context()):
+        time.sleep(0.1)
 
 
 def test_success_is_waited_for(scnet_default: ScnetEmulator) -> None:
@@ -131,6 +138,21 @@ def test_outage_that_looks_empty_is_waited_for_where_the_next_poke_remembers_not
     assert not sensor(job.ref.replace("500_2", "500"), mode="reschedule").poke(context())
     job.become("COMPLETED")
     assert sensor(job.ref.replace("500_2", "500"), mode="reschedule").poke(context())
+
+
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+def test_members_of_a_submitted_array_are_counted_whoever_waits(
+    scnet_default: ScnetEmulator, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """The last one was cancelled while it waited, before anybody looked, and left no record; the name tells of it."""
+    for module, constant in ((waiting, "BLANK_FOR"), (known, "PROVEN_AFTER")):
+        monkeypatch.setattr(module, constant, 0.2)
+    name = JobTag("k3m2x4a7pq5t", -1, 0, specification="abcdefgh", array_size=3).name("flow")
+    for member in (1, 2):
+        job = scnet_default.add_job("COMPLETED", job_id=f"500_{member}", name=name, ended_ago=5)
+    waits = sensor(job.ref.replace("500_2", "500"), mode=mode)
+    with pytest.raises(ScnetJobCancelledError, match="1 of 3 members cancelled while waiting"):
+        poke_until_it_ends(waits)
 
 
 # --- deferred -------------------------------------------------------------------------------------------------------

@@ -223,5 +223,5 @@ def test_trigger_is_made_again_out_of_what_is_stored(trigger: Any) -> None:
 def test_trigger_of_an_older_version_is_made_again() -> None:
     path, arguments = waiting("1638523853,u:1:").serialize()
     assert path == f"{module.__name__}.ScnetJobTrigger"
-    older = {name: value for name, value in arguments.items() if name not in ("array_size", "dismissed")}
-    assert module.ScnetJobTrigger(**older).serialize()[1] == {**arguments, "array_size": None, "dismissed": []}
+    older = {name: value for name, value in arguments.items() if name != "dismissed"}
+    assert module.ScnetJobTrigger(**older).serialize()[1] == {**arguments, "dismissed": []}
